@@ -1,0 +1,3 @@
+"""Peep: hear your network."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The agent: sources, rules, the protocol's agent side."""

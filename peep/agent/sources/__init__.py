@@ -1,0 +1,1 @@
+"""Where an agent gets lines and samples; one file a source."""

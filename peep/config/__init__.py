@@ -1,0 +1,1 @@
+"""YAML is refused with every problem at once, or becomes frozen values."""

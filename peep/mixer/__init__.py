@@ -1,0 +1,1 @@
+"""The mixer: signals in, commands for the engine out. Pure."""

@@ -1,0 +1,44 @@
+"""Where things are: packaged data, configuration, state, cache.
+
+A wheel carries sounds, configs and man pages inside the package; a checkout has them
+beside it. Root uses /etc and /var/lib, everybody else the XDG directories. The
+environment is an argument, so that tests need not change the real one.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_dir(kind: str) -> Path:
+    """Return the directory of packaged data: sounds, configs or man."""
+    packaged = _PACKAGE / "data" / kind
+    return packaged if packaged.is_dir() else _PACKAGE.parent / kind
+
+
+def config_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+    """Return where peep.yaml, keys and overlays are looked for."""
+    if _uid(uid) == 0 and not environ.get("XDG_CONFIG_HOME"):
+        return Path("/etc/peep")
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config")
+
+
+def state_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+    """Return where ids and locks (later spool and journal) are kept."""
+    if _uid(uid) == 0 and not environ.get("XDG_STATE_HOME"):
+        return Path("/var/lib/peep")
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def _uid(uid: int | None) -> int:
+    return os.getuid() if uid is None else uid
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    base = environ.get(variable, "")
+    # A relative XDG path is to be ignored, says the XDG specification.
+    if not base.startswith("/"):
+        base = str(Path(environ.get("HOME") or "/") / default)
+    return Path(base) / "peep"

@@ -1,0 +1,1 @@
+"""Protocol version 3: pure machines and their wire."""

@@ -1,0 +1,33 @@
+"""Why a datagram was dropped, or a signal suppressed: one list for everything.
+
+The value is the metric label, the word in summaries, and what tests assert.
+"""
+
+import enum
+
+
+class Reason(enum.StrEnum):
+    """One word per cause."""
+
+    # A signal that made no sound of its own.
+    UNMAPPED = "unmapped"  # the theme has no sound for it
+    BACKLOG_FULL = "backlog-full"  # too many waited, and it was the least urgent
+    BACKLOG_AGE = "backlog-age"  # it waited for a voice until it was old news
+    STALE = "stale"  # it was already old when it came
+    UNCHANGED = "unchanged"  # a state or rhythm that repeats what already sounds
+    MASKED = "masked"  # another host holds the same layer at a higher level
+    TABLE_FULL = "table-full"  # a bounded table had no room
+
+    # A datagram that was dropped.
+    MALFORMED = "malformed"
+    TOO_LARGE = "too-large"
+    UNKNOWN_VERSION = "unknown-version"
+    UNKNOWN_TYPE = "unknown-type"
+    UNKNOWN_SESSION = "unknown-session"
+    WRONG_ADDRESS = "wrong-address"
+    NO_SHARED_CLASS = "no-shared-class"
+    BAD_COOKIE = "bad-cookie"
+    REPLAYED = "replayed"
+    NOT_ADMITTED = "not-admitted"
+    UNASKED = "unasked"  # an answer to a question that was not put
+    SEALED = "sealed"  # encrypted, and this side holds no key for it

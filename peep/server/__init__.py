@@ -1,0 +1,1 @@
+"""The server: protocol, mixer and engine in one pipeline."""

@@ -1,0 +1,1 @@
+"""Recipes: natural one-shots as arrays."""

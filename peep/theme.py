@@ -1,0 +1,112 @@
+"""Which sound a signal makes.
+
+Families are mapped first and single names where the theme wants to, so that a rule
+pack written tomorrow sounds in every theme. An event is looked up by its name, then
+by ever shorter dotted beginnings of it ("ssh.login-failed", "ssh"), then by tier and
+family (`alerts:` for the alert tier), then by family, then by `default`. States and
+heartbeats are looked up by name, dotted beginnings, then `default`.
+
+A *sound* is a one-shot with several variants; a *layer* is a continuous sound that is
+synthesised live and follows a value. What each lasts and how loud it is stands in the
+SoundBank, which the sound side makes and the mixer only reads.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from peep.signals import Event, Heartbeat, State, Tier
+
+
+class SoundSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-shot: a synthesis recipe with parameters, or files."""
+
+    name: str
+    recipe: str = ""
+    files: tuple[str, ...] = ()
+    variants: int = 1
+    level: str = "routine"  # the loudness class: routine, notable, alert, pulse
+    params: Mapping[str, float] = {}
+
+
+class LayerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A continuous sound, synthesised live."""
+
+    name: str
+    recipe: str
+    gain_db: float = 0.0
+
+
+class Voicing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a signal sounds: which sound or layer, and how it is placed."""
+
+    sound: str
+    gain_db: float = 0.0
+    pan: float = 0.0
+    fade_s: float = 2.0  # states only: how long a change of level takes
+
+
+class PulseSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Peep's own pulse: its absence says that Peep itself is dead."""
+
+    sound: str
+    every_s: float = 10.0
+    gain_db: float = 0.0
+
+
+class Theme(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole theme, checked: every name that it uses exists."""
+
+    name: str
+    seed: int = 1
+    sounds: Mapping[str, SoundSpec] = {}
+    layers: Mapping[str, LayerSpec] = {}
+    events: Mapping[str, Voicing] = {}
+    alerts: Mapping[str, Voicing] = {}
+    families: Mapping[str, Voicing] = {}
+    states: Mapping[str, Voicing] = {}
+    heartbeats: Mapping[str, Voicing] = {}
+    pulse: PulseSpec | None = None
+
+    def for_event(self, event: Event) -> Voicing | None:
+        """Return how an event sounds, or None if it does not."""
+        named = _by_name(self.events, event.name)
+        if named is not None:
+            return named
+        if event.tier is Tier.ALERT:
+            alert = self.alerts.get(event.family) or self.alerts.get("default")
+            if alert is not None:
+                return alert
+        return self.families.get(event.family) or self.families.get("default")
+
+    def for_state(self, state: State) -> Voicing | None:
+        """Return the layer that follows a state, or None."""
+        return _by_name(self.states, state.name) or self.states.get("default")
+
+    def for_heartbeat(self, heartbeat: Heartbeat) -> Voicing | None:
+        """Return the sound that beats, or None."""
+        return _by_name(self.heartbeats, heartbeat.name) or self.heartbeats.get(
+            "default"
+        )
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One form of a sound, as made: how long, and how loud (LUFS, padded)."""
+
+    duration_s: float
+    loudness_lufs: float
+
+
+class SoundBank(msgspec.Struct, frozen=True):
+    """What was made of a theme: sound → its variants, in order."""
+
+    variants: Mapping[str, tuple[Variant, ...]]
+
+
+def _by_name(table: Mapping[str, Voicing], name: str) -> Voicing | None:
+    while name:
+        found = table.get(name)
+        if found is not None:
+            return found
+        name = name.rpartition(".")[0]
+    return None
