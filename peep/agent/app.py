@@ -1,0 +1,181 @@
+"""An agent at work: sources → rules → protocol → network.
+
+Each source is a task of its own. One that fails is said once, and tried again with
+growing pauses; the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from peep.agent.sources import Poller, Stream, open_source
+from peep.errors import SourceError
+from peep.net.sockets import Endpoint, agent_endpoint, plain_endpoint
+from peep.net.udp import UdpDriver
+from peep.protocol.agent import AgentConfig, AgentProtocol
+from peep.protocol.dumb import DumbProtocol, Refused
+from peep.protocol.events import AgentEvent, Dropped, Gone, Joined, Lapsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from peep.clock import Clock
+    from peep.rules import RuleSet
+    from peep.signals import Signal
+
+RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried again
+FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
+
+
+class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is to do. `server` makes it a dumb client."""
+
+    agent_id: bytes
+    host: str
+    classes: tuple[str, ...] = ("public",)
+    interfaces: tuple[str, ...] = ()
+    server: tuple[str, int] | None = None
+    sources: tuple[object, ...] = ()
+
+
+class AgentApp:
+    """Runs a plan until stopped, or until every source has ended."""
+
+    def __init__(
+        self,
+        plan: AgentPlan,
+        rules: RuleSet,
+        clock: Clock,
+        rng: Random,
+        say: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._rules = rules
+        self._clock = clock
+        self._say = say
+        self._sources = [open_source(spec, clock) for spec in plan.sources]
+        self._machine: AgentProtocol | DumbProtocol
+        endpoint: Endpoint
+        if plan.server is None:
+            config = AgentConfig(
+                agent_id=plan.agent_id, host=plan.host, classes=plan.classes
+            )
+            self._machine = AgentProtocol(config, rng)
+            endpoint, note = agent_endpoint(plan.interfaces)
+            if note is not None:
+                say(note)
+        else:
+            endpoint, address = plain_endpoint(*plan.server)
+            self._machine = DumbProtocol(plan.agent_id, address)
+        self._driver: UdpDriver[AgentEvent | Refused] = UdpDriver(
+            self._machine, endpoint, clock, self._tell
+        )
+        self._joined = asyncio.Event()
+        self._refused = False
+        self.lines = 0
+        self.matched = 0
+        self.signals = 0
+
+    def following(self) -> list[str]:
+        """Return what this agent follows, for people."""
+        return [source.describe() for source in self._sources]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set or every source has ended."""
+        self._driver.start()
+        tasks = [asyncio.create_task(self._keep(source)) for source in self._sources]
+        stopping = asyncio.create_task(stop.wait())
+        ended = asyncio.create_task(_all(tasks))
+        try:
+            await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not stop.is_set():
+                await self._last_chance(stopping)
+        finally:
+            for task in (*tasks, ended, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, ended, stopping, return_exceptions=True)
+            self._driver.close()
+
+    def send(self, signal: Signal) -> None:
+        """Send a signal of one's own."""
+        self.signals += 1
+        self._machine.send(signal, self._clock.now())
+        self._driver.kick()
+
+    async def _last_chance(self, stopping: asyncio.Task[bool]) -> None:
+        """Wait a moment for a server to take what the sources left."""
+        waiting = asyncio.create_task(self._joined.wait())
+        # A dumb client has nothing to wait for but hints.
+        await asyncio.wait(
+            {waiting, stopping},
+            timeout=FLUSH_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        waiting.cancel()
+
+    async def _keep(self, source: Stream | Poller) -> None:
+        failures = 0
+        while True:
+            try:
+                if isinstance(source, Poller):
+                    await self._poll(source)
+                else:
+                    await self._follow(source)
+            except SourceError as problem:
+                said = str(problem)
+            except OSError as problem:
+                said = f"{source.describe()}: {problem.strerror}"
+            except Exception as problem:  # noqa: BLE001 - one source must not end all
+                said = f"{source.describe()}: {type(problem).__name__}: {problem}"
+            else:
+                return
+            pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
+            if not failures:
+                self._say(f"cannot follow {said}; trying again")
+            failures += 1
+            await asyncio.sleep(pause_s)
+
+    async def _poll(self, source: Poller) -> None:
+        while True:
+            for signal in source.poll(self._clock.now()):
+                self.send(signal)
+            await asyncio.sleep(source.interval_s)
+
+    async def _follow(self, source: Stream) -> None:
+        async for batch in source.batches():
+            now = self._clock.now()
+            for line in batch.lines:
+                self.lines += 1
+                event = self._rules.event(line)
+                if event is not None:
+                    self.matched += 1
+                    self.signals += 1
+                    self._machine.send(event, now)
+            self._driver.kick()
+
+    def _tell(self, event: AgentEvent | Refused, _now: float) -> None:
+        match event:
+            case Joined(address=(host, port)):
+                self._joined.set()
+                self._say(f"heard by {host} port {port}")
+            case Lapsed(address=(host, port)):
+                self._say(f"no word from {host} port {port}: looking for servers")
+            case Gone(address=(host, port)):
+                self._say(f"{host} port {port} is gone")
+            case Refused(address=(host, port)) if not self._refused:
+                self._refused = True
+                self._say(
+                    f"{host} port {port} refuses: it takes signals without a lease "
+                    "only from its `dumb_networks` and into class public"
+                )
+            case Refused() | Dropped():
+                pass
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        await task

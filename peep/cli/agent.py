@@ -1,0 +1,125 @@
+"""`peep agent`."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from peep import paths
+from peep.agent.app import AgentApp, AgentPlan
+from peep.agent.identity import Identity
+from peep.agent.look import look_around
+from peep.agent.sources import from_text
+from peep.cli import common
+from peep.clock import SystemClock
+from peep.config.rulepacks import load_rules, shipped_packs
+from peep.errors import ConfigError
+from peep.protocol.packets import SERVER_PORT
+from peep.rules import RuleSet, select
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from peep.config.settings import AgentSettings
+
+_EXAMPLES = """\
+  peep agent                                        look around, find servers, go
+  peep agent --source tail:/var/log/auth.log --source system
+  tail -f app.log | peep agent --source -           lines from standard input
+  peep agent -noautodiscovery -server noc -port 2001   straight to one server
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    made = common.new_parser(
+        "agent",
+        "Follow logs and the system; be heard by every server that shares a class.",
+        _EXAMPLES,
+    )
+    common.add_config(made)
+    common.add_network(made)
+    made.add_argument(
+        "--source",
+        action="append",
+        metavar="KIND[:VALUE]",
+        help="tail:FILE, system, or - for standard input; may be given many times "
+        "(default: what this host has)",
+    )
+    made.add_argument(
+        "--rules",
+        type=common.words,
+        metavar="A,B",
+        help="rule packs by name or file (default: all that are shipped)",
+    )
+    made.add_argument(
+        "--groups", type=common.words, metavar="A,B", help="only rules of these groups"
+    )
+    made.add_argument(
+        "--exclude", type=common.words, metavar="A,B", help="no rules of these groups"
+    )
+    made.add_argument("--host", metavar="NAME", help="be called so (default: hostname)")
+    made.add_argument(
+        "-noautodiscovery",
+        "--noautodiscovery",
+        "--no-autodiscovery",
+        dest="dumb",
+        action="store_true",
+        help="be a dumb client: no discovery, no lease; needs -server",
+    )
+    made.add_argument(
+        "-server", "--server", metavar="HOST", help="where a dumb client sends to"
+    )
+    made.add_argument(
+        "-port", "--port", type=common.port, help=f"its port (default: {SERVER_PORT})"
+    )
+    return made
+
+
+def make(
+    args: argparse.Namespace, wanted: AgentSettings, interfaces: Sequence[str]
+) -> tuple[AgentApp, Identity]:
+    """Return the agent that options and configuration ask for, and its identity."""
+    if args.dumb and not args.server and wanted.server is None:
+        raise ConfigError(["-noautodiscovery needs -server HOST"])
+    if args.server and not args.dumb:
+        raise ConfigError(["-server HOST is for dumb clients: add -noautodiscovery"])
+    server = wanted.server
+    if args.server:
+        server = (args.server, args.port or SERVER_PORT)
+    specs = wanted.sources
+    if args.source:
+        specs = tuple(from_text(text) for text in args.source)
+    elif not specs:
+        specs = tuple(look_around())
+    rules = load_rules(args.rules or wanted.rules or shipped_packs())
+    rules = select(rules, args.groups or wanted.groups, args.exclude or wanted.exclude)
+    identity = Identity(paths.state_dir())
+    plan = AgentPlan(
+        agent_id=identity.agent_id,
+        host=args.host or wanted.host or common.host_name(),
+        classes=common.one_class_name(args.classes or wanted.classes),
+        interfaces=tuple(interfaces),
+        server=server,
+        sources=specs,
+    )
+    # Not for secrets: jitter, and nonces that an open session needs no better.
+    rng = random.Random()  # noqa: S311
+    app = AgentApp(plan, RuleSet(rules), SystemClock(), rng, common.say)
+    return app, identity
+
+
+def run(argv: Sequence[str]) -> int:
+    """Work until stopped, or until every source has ended."""
+    args = parser().parse_args(argv)
+    wanted = common.settings(args.config).agent
+    app, identity = make(args, wanted, args.interfaces or wanted.interfaces)
+    for what in app.following():
+        common.say(f"following {what}")
+    try:
+        common.run_until_stopped(app.run)
+    finally:
+        identity.release()
+    common.say(f"{app.lines} lines read, {app.matched} matched, {app.signals} signals")
+    return 0

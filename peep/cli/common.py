@@ -1,0 +1,159 @@
+"""What several commands share: options, settings, the loop with its signals."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from peep import paths
+from peep.agent.sources import CHECKS
+from peep.config.settings import Settings, load_settings
+from peep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from peep.server.app import Summary
+
+T = TypeVar("T")
+
+
+def new_parser(command: str, about: str, examples: str) -> argparse.ArgumentParser:
+    """Return a parser whose help teaches by example."""
+    return argparse.ArgumentParser(
+        prog=f"peep {command}",
+        description=about,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add --config."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration (default: peep.yaml in "
+        f"{paths.config_dir()}, if it is there)",
+    )
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add --interfaces and --classes."""
+    parser.add_argument(
+        "--interfaces",
+        type=words,
+        metavar="A,B",
+        help="speak on these only (default: loopback and private networks)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=words,
+        metavar="A,B",
+        help="find each other by these names (default: public)",
+    )
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Split an option's words at commas."""
+    found = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("names nothing")
+    return found
+
+
+def port(text: str) -> int:
+    """Read a UDP port."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:  # noqa: PLR2004 - ports
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """Read a number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def settings(path: Path | None) -> Settings:
+    """Load the named configuration, or the default one if it is there."""
+    if path is None:
+        path = paths.config_dir() / "peep.yaml"
+        if not path.exists():
+            return Settings()
+    return load_settings(path, CHECKS)
+
+
+def one_class_name(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return class names that the wire can carry, or refuse them all at once."""
+    bad = [
+        f"--classes: {name!r} must be 1 to 64 printable characters without spaces"
+        for name in names
+        if not (len(name) <= 64 and name.isascii() and name.isprintable())  # noqa: PLR2004 - the wire's bound
+        or " " in name
+    ]
+    if bad:
+        raise ConfigError(bad)
+    return names
+
+
+def host_name() -> str:
+    """Return what this host is called, as far as the wire can carry it."""
+    name = socket.gethostname().encode("ascii", "ignore").decode()
+    return "".join(c for c in name if c.isprintable() and c != " ")[:253] or "unnamed"
+
+
+def say(line: str) -> None:
+    """Tell the operator something, now, apart from a command's results."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def run_until_stopped(
+    work: Callable[[asyncio.Event], Coroutine[None, None, T]],
+) -> T:
+    """Run `work(stop)`; Ctrl-C, SIGTERM and a closed terminal set `stop`."""
+
+    async def body() -> T:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop.set)
+        return await work(stop)
+
+    return asyncio.run(body())
+
+
+def show_summary(summary: Summary) -> int:
+    """Print what became of everything; return the exit code."""
+    left_out = ", ".join(f"{n} {why}" for why, n in summary.suppressions.items())
+    print(
+        f"{summary.seconds:.1f} s of sound. Signals in: {summary.signals}; "
+        f"cues: {summary.cues}; "
+        f"suppressed: {sum(summary.suppressions.values())}"
+        + (f" ({left_out})" if left_out else "")
+    )
+    if summary.dropped:
+        refused = ", ".join(f"{n} {why}" for why, n in summary.dropped.items())
+        print(f"Datagrams refused: {refused}")
+    if summary.integrated_lufs is not None:
+        print(
+            f"Loudness: {summary.integrated_lufs} LUFS integrated, "
+            f"true peak {summary.true_peak_dbtp} dBTP"
+        )
+    else:
+        print("Loudness: nothing sounded")
+    return 1 if summary.failure else 0

@@ -1,0 +1,91 @@
+"""`peep COMMAND …`: finds the command, runs it, turns errors into lines and codes.
+
+Exit codes: 0 ok, 1 failed, 2 usage or configuration. A command is imported only when
+it is called, so that an agent loads no audio.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from peep import __version__
+from peep.errors import ConfigError, PeepError
+
+# Command → module below peep.cli, and what it does.
+COMMANDS: Final = {
+    "here": ("here", "hear this machine: a server and an agent on loopback"),
+    "server": ("server", "listen to agents and make the sound"),
+    "agent": ("agent", "follow logs and the system, send signals to servers"),
+    "emit": ("emit", "send one event, state or heartbeat"),
+    "render": ("render", "turn logs into a sound file, from their own timestamps"),
+    "rules": ("rules", "rules test LOG: which rule takes which line"),
+    "config": ("config", "config check: say all that is wrong with peep.yaml"),
+}
+# Modules of the extra `server`, and so the mend when one is missing.
+_SOUND_PARTS = {"numpy", "pyo", "miniaudio", "soundfile"}
+
+_HELP = """\
+usage: peep COMMAND [options]        peep COMMAND --help
+
+Hear your network: agents report, a server mixes one quiet, natural soundscape.
+
+commands:
+{commands}
+
+examples:
+  peep here --seconds 20 --out first.flac      this machine, as a file
+  peep server                                  make the sound of a network
+  peep agent                                   be heard by whatever server is there
+  peep agent -noautodiscovery -server noc -port 2001
+  peep render /var/log/auth.log --speed 60 --out auth.flac
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        rows = [f"  {name:<8} {does}" for name, (_, does) in COMMANDS.items()]
+        print(_HELP.format(commands="\n".join(rows)), end="")
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"peep {__version__}")
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        return _failed(2, f"no command {name!r}{meant}; see peep --help")
+    try:
+        return _run(name, words[1:])
+    except ConfigError as problem:
+        return _failed(2, *problem.problems)
+    except PeepError as problem:
+        return _failed(1, str(problem))
+    except BrokenPipeError:  # `peep … | head`: nobody reads on, and that is fine
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    try:
+        module = importlib.import_module(f"peep.cli.{COMMANDS[name][0]}")
+        return int(module.run(words))
+    except ModuleNotFoundError as problem:
+        if problem.name not in _SOUND_PARTS:
+            raise
+        raise PeepError(
+            f"{name} makes sound and needs more than an agent does: "
+            "pip install 'peep-auralizer[server]'"
+        ) from None
+
+
+def _failed(code: int, *lines: str) -> int:
+    for line in lines:
+        print(f"peep: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,104 @@
+"""`peep server`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+from typing import TYPE_CHECKING
+
+from peep.cli import common
+from peep.clock import SystemClock
+from peep.config.themes import load_theme
+from peep.protocol.packets import ID_BYTES
+from peep.protocol.server import ServerConfig
+from peep.server.app import ServerApp, ServerPlan
+from peep.sound.live import LiveEngine
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from peep.config.settings import ServerSettings
+
+_EXAMPLES = """\
+  peep server                              sound card, every private network
+  peep server --output file:night.flac     no sound card needed
+  peep server --interfaces lo --seconds 60 this machine only, a minute long
+  peep server --classes web,db             hear only these agents
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    made = common.new_parser(
+        "server", "Listen to agents and mix what they send into one sound.", _EXAMPLES
+    )
+    common.add_config(made)
+    common.add_network(made)
+    add_sound(made)
+    made.add_argument(
+        "-port", "--port", type=common.port, help="UDP port (default: 2001)"
+    )
+    made.add_argument(
+        "--lease",
+        type=float,
+        metavar="S",
+        help="lease in seconds, 10 to 300 (default 30)",
+    )
+    made.add_argument(
+        "--seconds", type=common.positive, metavar="N", help="stop after so long"
+    )
+    return made
+
+
+def add_sound(parser: argparse.ArgumentParser) -> None:
+    """Add what `server` and `here` have in common."""
+    parser.add_argument(
+        "--output",
+        metavar="WHERE",
+        help="auto, device, device:NAME, file:PATH or null (default: auto)",
+    )
+    parser.add_argument(
+        "--theme", metavar="NAME", help="a shipped theme or a directory"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="repeat the same choices of variants"
+    )
+
+
+def make(
+    args: argparse.Namespace,
+    wanted: ServerSettings,
+    interfaces: Sequence[str],
+) -> ServerApp:
+    """Return the server that options and configuration ask for."""
+    clock = SystemClock()
+    # Not for secrets: which of a sound's variants plays, and jitter.
+    rng = random.Random(args.seed)  # noqa: S311
+    theme, directory = load_theme(args.theme or wanted.theme)
+    lease_s = wanted.lease_s if args.lease is None else args.lease
+    plan = ServerPlan(
+        config=ServerConfig(
+            server_id=os.urandom(ID_BYTES),
+            secret=os.urandom(32),
+            classes=common.one_class_name(args.classes or wanted.classes),
+            lease_s=int(lease_s),
+            dumb_networks=tuple(
+                ipaddress.ip_network(network) for network in wanted.dumb_networks
+            ),
+        ),
+        port=args.port or wanted.port,
+        interfaces=tuple(interfaces),
+        seconds=args.seconds,
+    )
+    engine = LiveEngine(theme, directory, args.output or wanted.output, args.seed or 0)
+    return ServerApp(plan, theme, engine, clock, rng, common.say)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until stopped."""
+    args = parser().parse_args(argv)
+    wanted = common.settings(args.config).server
+    app = make(args, wanted, args.interfaces or wanted.interfaces)
+    return common.show_summary(common.run_until_stopped(app.run))

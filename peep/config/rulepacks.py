@@ -1,0 +1,128 @@
+r"""Rule packs: YAML lists of rules, shipped by name or anybody's by path.
+
+    - name: ssh-login              # unique over all packs; for people and tests
+      match: 'Accepted \w+ for'    # see peep/rules.py
+      event: ssh.login
+      family: access
+      tier: notable                # routine (default), notable, alert
+      pan: 0.0
+      gain_db: 0.0
+      groups: [sshd]               # omitted: the name of the pack
+      samples:
+        take: ['... Accepted password for ...']
+        refuse: ['... Failed password for ...']
+
+A pack whose lines all begin alike may be a mapping instead: `prefix`, which is put
+before every pattern, and `rules`, the list. Packs are laid end to end in the order
+given, and the first rule that matches wins.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from peep import paths
+from peep.config.document import Node, load
+from peep.config.problems import Problems, hint, shown
+from peep.rules import Rule, pattern_problem
+from peep.signals import GAIN_RANGE_DB, Tier, name_problem
+
+MAX_RULES = 2000  # over all packs; as far as matching was measured, twice over
+_TIERS = {tier.name.lower(): tier for tier in Tier}
+_KEYS = (
+    "name",
+    "match",
+    "event",
+    "family",
+    "tier",
+    "pan",
+    "gain_db",
+    "groups",
+    "samples",
+)
+
+
+def shipped_packs() -> tuple[str, ...]:
+    """Return the names of the packs that come with Peep, in alphabetical order."""
+    found = (paths.data_dir("configs") / "rules").glob("*.yaml")
+    return tuple(sorted(path.stem for path in found))
+
+
+def load_rules(names_or_paths: Iterable[str]) -> tuple[Rule, ...]:
+    """Return the rules of packs, in order: shipped ones by name, any by path.
+
+    Raises ConfigError with all that is wrong with any of them.
+    """
+    problems = Problems()
+    rules: dict[str, Rule] = {}
+    for name in names_or_paths:
+        path = _found(name)
+        if path is None:
+            message = f"no rule pack of that name{hint(name, shipped_packs())}"
+            problems.add(shown(name), 0, "", message)
+            continue
+        for node, prefix in _rules_of(load(path, problems)):
+            rule = _rule(node, path.stem, prefix)
+            if rule.name in rules and rule.name:
+                node.problem(f"there is a rule {shown(rule.name)} already")
+            if len(rules) == MAX_RULES:
+                node.problem(f"more than {MAX_RULES} rules")
+                break
+            rules[rule.name] = rule
+    problems.raise_if_any()
+    return tuple(rules.values())
+
+
+def _found(name: str) -> Path | None:
+    if name in shipped_packs():
+        return paths.data_dir("configs") / "rules" / f"{name}.yaml"
+    # A bare word that is no pack is a misspelt pack.
+    return Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else None
+
+
+def _rules_of(pack: Node) -> list[tuple[Node, str]]:
+    """Return the rules of either form, each with its prefix."""
+    if not pack.is_mapping:
+        return [(node, "") for node in pack.nodes()]
+    keys = pack.section("prefix", "rules")
+    prefix = _pattern(keys["prefix"], "", "")
+    return [(node, prefix) for node in keys["rules"].nodes()]
+
+
+def _pattern(node: Node, prefix: str, default: str | None = None) -> str:
+    """Return a pattern behind its prefix; where RE2 refuses it, nothing."""
+    pattern = node.text(default)
+    if prefix and pattern:
+        pattern = f"{prefix}(?:{pattern})"
+    problem = pattern_problem(pattern) if pattern else None
+    if problem:
+        node.problem(problem)
+        return ""
+    return pattern
+
+
+def _rule(node: Node, pack: str, prefix: str) -> Rule:
+    keys = node.section(*_KEYS, required=True)
+    match = _pattern(keys["match"], prefix)
+    samples = keys["samples"].section("take", "refuse")
+    return Rule(
+        name=_named(keys["name"]),
+        match=match,
+        event=_named(keys["event"]),
+        family=_named(keys["family"], ""),
+        tier=_TIERS[keys["tier"].choice(_TIERS, "routine")],
+        pan=keys["pan"].number(0.0, low=-1, high=1),
+        gain_db=keys["gain_db"].number(
+            0.0, low=GAIN_RANGE_DB[0], high=GAIN_RANGE_DB[1]
+        ),
+        groups=keys["groups"].texts((pack,)),
+        takes=samples["take"].texts((), control=True),
+        refuses=samples["refuse"].texts((), control=True),
+    )
+
+
+def _named(node: Node, default: str | None = None) -> str:
+    name = node.text(default)
+    problem = name_problem(name) if name else None
+    if problem:
+        node.problem(f"{shown(name)} is {problem}")
+    return name

@@ -1,0 +1,195 @@
+"""peep.yaml: what one host's server and agent are asked to be.
+
+Every key is optional, and what is omitted has the value that the structs below name.
+Sources check their own options: the caller hands in a checker for each kind (see
+`Node.kind` for the ways to write one), and what it returns is kept as it is.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from peep.config.document import Node, load
+from peep.config.problems import hint, shown
+
+DEFAULT_PORT = 2001
+LEASE_RANGE_S = (10, 300)  # below, beats are traffic; above, the dead sound alive
+MAX_CLASS_LENGTH = 64  # the wire's bound
+MAX_SOURCES = 4096  # thousands of files are followed by globs; this is by hand
+# Loopback and the networks that are private by RFC 1918 and RFC 4193, and link-local.
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+_MAX_HOST_LENGTH = 253  # as DNS has it
+_OUTPUTS = ("auto", "device", "null")
+_NAMED_OUTPUTS = ("device:", "file:")
+
+Checker = Callable[[Node], object]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server is asked to be.
+
+    `output` is auto, device, device:NAME, null or file:PATH. Without `interfaces`,
+    loopback and those with private addresses are served. Classic (dumb) clients are
+    heard from `dumb_networks` only.
+    """
+
+    port: int = DEFAULT_PORT
+    interfaces: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ("public",)
+    theme: str = "wetland"
+    output: str = "auto"
+    lease_s: int = 30
+    dumb_networks: tuple[str, ...] = PRIVATE_NETWORKS
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is asked to be.
+
+    Without `host` it has the host's own name; without `server` (host, port) it finds
+    servers itself; without `sources` it looks for logs itself; without `rules` it has
+    all shipped packs. Rule files are relative to the configuration's directory.
+    """
+
+    host: str = ""
+    classes: tuple[str, ...] = ("public",)
+    interfaces: tuple[str, ...] = ()
+    server: tuple[str, int] | None = None
+    sources: tuple[object, ...] = ()
+    rules: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ("all",)
+    exclude: tuple[str, ...] = ()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of peep.yaml."""
+
+    server: ServerSettings = ServerSettings()
+    agent: AgentSettings = AgentSettings()
+
+
+def load_settings(path: Path, source_kinds: Mapping[str, Checker]) -> Settings:
+    """Read peep.yaml; raises ConfigError with all that is wrong with it."""
+    top = load(path)
+    keys = top.section("server", "agent")
+    settings = Settings(
+        server=_server(keys["server"], path.parent),
+        agent=_agent(keys["agent"], path.parent, source_kinds),
+    )
+    top.problems.raise_if_any()
+    return settings
+
+
+def _server(node: Node, directory: Path) -> ServerSettings:
+    keys = node.section(*ServerSettings.__struct_fields__)
+    theme = keys["theme"].text("wetland")
+    return ServerSettings(
+        port=_port(keys["port"]),
+        interfaces=keys["interfaces"].texts(()),
+        classes=_classes(keys["classes"]),
+        theme=str(directory / theme) if "/" in theme else theme,
+        output=_output(keys["output"]),
+        lease_s=keys["lease_s"].integer(
+            30, low=LEASE_RANGE_S[0], high=LEASE_RANGE_S[1]
+        ),
+        dumb_networks=_networks(keys["dumb_networks"]),
+    )
+
+
+def _agent(
+    node: Node, directory: Path, source_kinds: Mapping[str, Checker]
+) -> AgentSettings:
+    keys = node.section(*AgentSettings.__struct_fields__)
+    return AgentSettings(
+        host=_word(keys["host"]),
+        classes=_classes(keys["classes"]),
+        interfaces=keys["interfaces"].texts(()),
+        server=_address(keys["server"]),
+        sources=tuple(_sources(keys["sources"], source_kinds)),
+        rules=tuple(_rule_pack(name, directory) for name in keys["rules"].texts(())),
+        groups=keys["groups"].texts(("all",)),
+        exclude=keys["exclude"].texts(()),
+    )
+
+
+def _sources(node: Node, source_kinds: Mapping[str, Checker]) -> Iterable[object]:
+    nodes = node.nodes()
+    if len(nodes) > MAX_SOURCES:
+        node.problem(f"more than {MAX_SOURCES} sources")
+    for at in nodes[:MAX_SOURCES]:
+        kind, options = at.kind(source_kinds)
+        if kind:
+            yield source_kinds[kind](options)
+
+
+def _classes(node: Node) -> tuple[str, ...]:
+    names = node.texts(("public",))
+    for name in names:
+        if len(name) > MAX_CLASS_LENGTH or not _is_word(name):
+            node.problem(
+                f"{shown(name)} is not 1 to {MAX_CLASS_LENGTH} ASCII characters "
+                "without spaces"
+            )
+    return names
+
+
+def _word(node: Node) -> str:
+    """Return a host name or address, or nothing."""
+    name = node.text("", max_length=_MAX_HOST_LENGTH)
+    if name and not _is_word(name):
+        node.problem(f"{shown(name)} is no host name: ASCII without spaces, please")
+    return name
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _port(node: Node) -> int:
+    return node.integer(DEFAULT_PORT, low=1, high=65535)
+
+
+def _address(node: Node) -> tuple[str, int] | None:
+    keys = node.section("host", "port")
+    if not node.is_mapping:
+        return None
+    if not keys["host"].given:
+        keys["host"].problem("missing (which server?)")
+    return _word(keys["host"]), _port(keys["port"])
+
+
+def _output(node: Node) -> str:
+    output = node.text("auto")
+    if output in _OUTPUTS or any(
+        output.startswith(prefix) and len(output) > len(prefix)
+        for prefix in _NAMED_OUTPUTS
+    ):
+        return output
+    known = (*_OUTPUTS, "device:NAME", "file:PATH")
+    node.problem(f"unknown {shown(output)}{hint(output, known)}")
+    return "auto"
+
+
+def _networks(node: Node) -> tuple[str, ...]:
+    networks = node.texts(PRIVATE_NETWORKS, empty=True)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            node.problem(f"{shown(network)} is no network: {error}")
+    return networks
+
+
+def _rule_pack(name: str, directory: Path) -> str:
+    """Return a shipped pack's name as it is, a file's path made absolute."""
+    is_file = "/" in name or name.endswith((".yaml", ".yml"))
+    return str(directory / name) if is_file else name

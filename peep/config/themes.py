@@ -1,0 +1,212 @@
+"""Themes: `theme.yaml` in a directory of sounds becomes a checked `Theme`.
+
+A theme may extend another: what it says itself is laid over the other's tables, entry
+by entry. Every sound and layer that is named exists; every file lies in the directory
+of the theme that names it. What a recipe is, and which parameters it has, only the
+sound side knows.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from peep import paths
+from peep.config.document import Node, load
+from peep.config.problems import Problems, hint, shown
+from peep.signals import GAIN_RANGE_DB, name_problem
+from peep.theme import LayerSpec, PulseSpec, SoundSpec, Theme, Voicing
+
+LEVELS = ("routine", "notable", "alert", "pulse")
+MAX_VARIANTS = 16  # more cannot be told apart, and each is kept in memory
+MAX_FADE_S = 60.0  # a state that takes longer to be heard is a report, not a sound
+_FILE = "theme.yaml"
+_MAX_ANCESTORS = 8  # nobody's family goes further back, and circles end
+_KEYS = (
+    "theme",
+    "extends",
+    "seed",
+    "sounds",
+    "layers",
+    "families",
+    "alerts",
+    "events",
+    "states",
+    "heartbeats",
+    "pulse",
+)
+
+T = TypeVar("T")
+
+
+def shipped_themes() -> tuple[str, ...]:
+    """Return the names of the themes that come with Peep."""
+    found = paths.data_dir("sounds").glob(f"*/{_FILE}")
+    return tuple(sorted(path.parent.name for path in found))
+
+
+def load_theme(name_or_path: str) -> tuple[Theme, Path]:
+    """Return a theme and its directory: a shipped one by name, any by its path.
+
+    Raises ConfigError with all that is wrong with it, and with what it extends.
+    """
+    problems = Problems()
+    directory = _found(name_or_path, Path())
+    if directory is None:
+        message = f"no theme of that name{hint(name_or_path, shipped_themes())}"
+        problems.add(shown(name_or_path), 0, "", message)
+        problems.raise_if_any()
+    assert directory is not None
+    theme = _load(directory, problems, _MAX_ANCESTORS)
+    problems.raise_if_any()
+    return theme, directory
+
+
+def _found(name_or_path: str, beside: Path) -> Path | None:
+    """Return a theme's directory; a path is relative to `beside`."""
+    if name_or_path in shipped_themes():
+        return paths.data_dir("sounds") / name_or_path
+    path = beside / name_or_path
+    path = path.parent if path.name == _FILE else path
+    return path if path.is_dir() else None
+
+
+def _load(directory: Path, problems: Problems, ancestors: int) -> Theme:
+    top = load(directory / _FILE, problems).section(*_KEYS, required=True)
+    base = _base(top["extends"], directory, problems, ancestors)
+    sounds = _table(top["sounds"], lambda n, at: _sound(n, at, directory), base.sounds)
+    layers = _table(top["layers"], _layer, base.layers)
+
+    def heard(key: str, inherited: Mapping[str, Voicing]) -> Mapping[str, Voicing]:
+        return _table(top[key], lambda _, at: _voicing(at, sounds), inherited)
+
+    return Theme(
+        name=_named(top["theme"]),
+        seed=top["seed"].integer(base.seed, low=0, high=2**32 - 1),
+        sounds=sounds,
+        layers=layers,
+        families=heard("families", base.families),
+        alerts=heard("alerts", base.alerts),
+        events=heard("events", base.events),
+        states=_table(top["states"], lambda _, at: _followed(at, layers), base.states),
+        heartbeats=heard("heartbeats", base.heartbeats),
+        pulse=_pulse(top["pulse"], sounds) if top["pulse"].given else base.pulse,
+    )
+
+
+def _base(node: Node, directory: Path, problems: Problems, ancestors: int) -> Theme:
+    """Return what a theme is laid over: an empty theme, or the one it extends."""
+    wanted = node.text("")
+    if not wanted:
+        return Theme(name="")
+    found = _found(wanted, directory)
+    if found is None:
+        node.problem(f"no theme {shown(wanted)}{hint(wanted, shipped_themes())}")
+        return Theme(name="")
+    if not ancestors:
+        node.problem("themes extend each other in a circle, or too far back")
+        return Theme(name="")
+    base = _load(found, problems, ancestors - 1)
+    # Their files lie elsewhere; an absolute path stays what it is when joined.
+    sounds = {
+        name: replace(sound, files=tuple(str(found / file) for file in sound.files))
+        for name, sound in base.sounds.items()
+    }
+    return replace(base, sounds=sounds)
+
+
+def _table(
+    node: Node, read: Callable[[str, Node], T], inherited: Mapping[str, T]
+) -> dict[str, T]:
+    """Return a table's entries over the inherited ones."""
+    entries = dict(inherited)
+    for name, at in node.items():
+        problem = name_problem(name)
+        if problem:
+            at.problem(f"the name {shown(name)} is {problem}")
+        entries[name] = read(name, at)
+    return entries
+
+
+def _named(node: Node) -> str:
+    name = node.text()
+    problem = name_problem(name) if name else None
+    if problem:
+        node.problem(f"{shown(name)} is {problem}")
+    return name
+
+
+def _sound(name: str, node: Node, directory: Path) -> SoundSpec:
+    keys = node.section("recipe", "files", "variants", "level", "params", required=True)
+    recipe = keys["recipe"].text("")
+    files = keys["files"].texts(())
+    if node.is_mapping and keys["recipe"].given == keys["files"].given:
+        node.problem("a sound has either a recipe or files")
+    for file in files:
+        _check_file(keys["files"], directory, file)
+    variants = keys["variants"].integer(1, low=1, high=MAX_VARIANTS)
+    if keys["files"].given:
+        for key in ("variants", "params"):
+            if keys[key].given:
+                keys[key].problem("is for recipes; each file is a variant")
+        if len(files) > MAX_VARIANTS:
+            keys["files"].problem(f"more than {MAX_VARIANTS} files")
+        variants = len(files)
+    return SoundSpec(
+        name=name,
+        recipe=recipe,
+        files=files,
+        variants=variants,
+        level=keys["level"].choice(LEVELS, "routine"),
+        params={key: at.number() for key, at in keys["params"].items()},
+    )
+
+
+def _check_file(node: Node, directory: Path, file: str) -> None:
+    path = (directory / file).resolve()
+    if not path.is_relative_to(directory.resolve()):
+        node.problem(f"{shown(file)} is not in the theme's directory")
+    elif not path.is_file():
+        node.problem(f"there is no file {shown(file)}")
+
+
+def _layer(name: str, node: Node) -> LayerSpec:
+    keys = node.section("recipe", "gain_db", required=True)
+    return LayerSpec(
+        name=name, recipe=keys["recipe"].text(), gain_db=_gain_db(keys["gain_db"])
+    )
+
+
+def _voicing(node: Node, sounds: Collection[str]) -> Voicing:
+    keys = node.section("sound", "gain_db", "pan", required=True)
+    return Voicing(
+        sound=keys["sound"].choice(sounds),
+        gain_db=_gain_db(keys["gain_db"]),
+        pan=keys["pan"].number(0.0, low=-1, high=1),
+    )
+
+
+def _followed(node: Node, layers: Collection[str]) -> Voicing:
+    """Return how a state sounds: the layer that follows it."""
+    keys = node.section("layer", "gain_db", "pan", "fade_s", required=True)
+    return Voicing(
+        sound=keys["layer"].choice(layers),
+        gain_db=_gain_db(keys["gain_db"]),
+        pan=keys["pan"].number(0.0, low=-1, high=1),
+        fade_s=keys["fade_s"].number(2.0, low=0, high=MAX_FADE_S),
+    )
+
+
+def _pulse(node: Node, sounds: Collection[str]) -> PulseSpec:
+    keys = node.section("sound", "every_s", "gain_db", required=True)
+    return PulseSpec(
+        sound=keys["sound"].choice(sounds),
+        # Slower than a minute, nobody notices that it has stopped.
+        every_s=keys["every_s"].number(10.0, low=1, high=60),
+        gain_db=_gain_db(keys["gain_db"]),
+    )
+
+
+def _gain_db(node: Node) -> float:
+    return node.number(0.0, low=GAIN_RANGE_DB[0], high=GAIN_RANGE_DB[1])

@@ -1,0 +1,368 @@
+"""The agent's side of protocol 3, without a socket or a clock.
+
+Terms. A *link* is what the agent knows of one server. It is, in turn:
+
+    state     meaning                          left by
+    asked     REGISTER said, no GRANT yet      GRANT → greeted; no answer → gone
+    greeted   CLASSES said, no ACK yet         ACK → leased; no answer → gone
+    leased    signals flow                     silence for a lease → lapsed; BYE → gone
+    lapsed    nothing is sent but ACK          any word → leased; half a lease → gone
+
+Finding servers is discovery.py's. A lapsed or lost server starts a new burst there.
+
+Alone, the agent keeps the last events in a ring; states and heartbeats are soft: the
+latest of each is told to every new server and repeated every `repeat_s`.
+
+Not handled here: who is trusted (there is no key in an open class).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from peep.errors import RemoteProtocolError
+from peep.protocol import lease, packets, wire
+from peep.protocol.addresses import Address, Datagram
+from peep.protocol.batch import Born, pack
+from peep.protocol.discovery import Seeker
+from peep.protocol.events import Dropped, Gone, Joined, Lapsed
+from peep.protocol.window import Window
+from peep.reasons import Reason
+from peep.signals import Event, Signal, Tier
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from peep.protocol.addresses import Address
+    from peep.protocol.events import AgentEvent
+    from peep.protocol.packets import Packet
+    from peep.signals import Signal
+
+HANDSHAKE_GAPS_S = (0.25, 0.5, 1.0, 2.0, 2.5)
+COMPANY_S = 0.02  # a routine signal waits so long for others
+
+# Bounds. A network full of false servers must not fill an agent's memory.
+MAX_LINKS = 32
+MAX_SOFT = 1024  # states and heartbeats by name; a source that invents names
+MAX_RING = 256  # events kept while alone
+MAX_QUEUE = 8192  # signals waiting in one link for the next flush
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Who this agent is."""
+
+    agent_id: bytes
+    host: str
+    classes: tuple[str, ...] = ("public",)
+    labels: dict[str, str] = {}
+    lease_s: int = packets.ANY_LEASE
+    repeat_s: int = 30
+
+
+class _Stage(enum.Enum):
+    ASKED = "asked"
+    GREETED = "greeted"
+    LEASED = "leased"
+    LAPSED = "lapsed"
+
+
+class _Link:
+    """One server, as this agent knows it."""
+
+    def __init__(self, server_id: bytes, address: Address) -> None:
+        self.server_id = server_id
+        self.address = address
+        self.stage = _Stage.ASKED
+        self.session = wire.NO_SESSION
+        self.nonce = wire.NO_SESSION
+        self.cookie = b""
+        self.lease_s = 0.0
+        self.heard_at = 0.0
+        self.sequence = 0
+        self.window = Window()
+        self.tries = 0
+        self.retry_at: float | None = None
+        self.repeat_at = 0.0
+        self.queue: list[Born] = []
+        self.flush_at: float | None = None
+
+    def next_timer(self) -> float:
+        """Return when this link wants to be looked at."""
+        times = [t for t in (self.retry_at, self.flush_at) if t is not None]
+        if self.stage is _Stage.LEASED:
+            times += [self.heard_at + self.lease_s, self.repeat_at]
+        elif self.stage is _Stage.LAPSED:
+            times.append(self.heard_at + lease.LOST_AT * self.lease_s)
+        return min(times)
+
+
+class AgentProtocol:
+    """Finds servers, keeps leases, sends signals. Fed bytes and times."""
+
+    def __init__(self, config: AgentConfig, rng: Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._links: dict[bytes, _Link] = {}
+        self._seeker = Seeker(config.agent_id, config.classes, rng.random, self._known)
+        self._soft: OrderedDict[str, Signal] = OrderedDict()
+        self._ring: deque[Born] = deque(maxlen=MAX_RING)
+        self._out: list[Datagram] = []
+        self._events: deque[AgentEvent] = deque()
+        self.overflowed = 0  # events pushed out of the ring or a full queue
+
+    # -- what the driver calls --------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Begin to look for servers."""
+        self._seeker.start(now)
+
+    def stop(self, now: float) -> None:
+        """Send what waits, and say BYE to every server."""
+        for link in self._links.values():
+            if link.stage is _Stage.LEASED:
+                self._flush(link, now)
+                self._say(link, packets.Bye())
+        self._links.clear()
+        self._seeker.stop()
+
+    def send(self, signal: Signal, now: float, age_s: float = 0.0) -> None:
+        """Queue a signal for every leased server."""
+        born = Born(signal, now - age_s)
+        if not isinstance(signal, Event):
+            self._soft[signal.name] = signal
+            self._soft.move_to_end(signal.name)
+            if len(self._soft) > MAX_SOFT:
+                self._soft.popitem(last=False)
+        leased = [k for k in self._links.values() if k.stage is _Stage.LEASED]
+        for link in leased:
+            self._queue(link, born, now)
+        if not leased and isinstance(signal, Event):
+            self.overflowed += len(self._ring) == MAX_RING
+            self._ring.append(born)
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+        """Take one datagram; what is wrong with it becomes a Dropped event."""
+        try:
+            header, body = wire.decode(data)
+            self._receive(header, body, address, now)
+        except RemoteProtocolError as problem:
+            self._events.append(Dropped(problem.reason, address))
+
+    def handle_timer(self, now: float) -> None:
+        """Do what has come due."""
+        self._seeker.handle_timer(now)
+        for link in list(self._links.values()):
+            self._handle_link(link, now)
+
+    def next_timer(self) -> float | None:
+        """Return when handle_timer wants to be called, or None."""
+        times = [link.next_timer() for link in self._links.values()]
+        seek_at = self._seeker.next_timer()
+        if seek_at is not None:
+            times.append(seek_at)
+        return min(times, default=None)
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Return what is to be sent now, and forget it."""
+        for link in self._links.values():
+            if link.flush_at is not None and now >= link.flush_at:
+                self._flush(link, now)
+        out = self._seeker.out + self._out
+        self._seeker.out, self._out = [], []
+        return out
+
+    def next_event(self) -> AgentEvent | None:
+        """Return the oldest untold event, or None."""
+        return self._events.popleft() if self._events else None
+
+    def leased(self) -> int:
+        """Return how many servers hear this agent now."""
+        return sum(k.stage is _Stage.LEASED for k in self._links.values())
+
+    # -- words from outside -------------------------------------------------
+
+    def _receive(
+        self, header: wire.Header, body: Packet, address: Address, now: float
+    ) -> None:
+        match body:
+            case packets.Announce():
+                self._on_announce(header, body, address, now)
+            case packets.Offer():
+                self._on_offer(header, body, address, now)
+            case packets.Grant():
+                self._on_grant(header, body, address, now)
+            case packets.Ack() | packets.Renew() | packets.Bye():
+                self._on_session(header, body, address, now)
+            case packets.Request() | packets.ExceptionHint():
+                pass  # other agents' questions share port 2000; hints end nothing
+            case _:
+                raise RemoteProtocolError(Reason.UNASKED)
+
+    def _on_announce(
+        self,
+        header: wire.Header,
+        body: packets.Announce,
+        address: Address,
+        now: float,
+    ) -> None:
+        if header.sender not in self._known():
+            self._seeker.on_announce(body, address, now)
+
+    def _on_offer(
+        self, header: wire.Header, body: packets.Offer, address: Address, now: float
+    ) -> None:
+        found = self._seeker.on_offer(header, body, address, now)
+        if header.sender in self._known():
+            return  # it answered twice, or on two ways
+        if header.sender not in self._links and len(self._links) >= MAX_LINKS:
+            raise RemoteProtocolError(Reason.TABLE_FULL)
+        link = self._links[header.sender] = _Link(header.sender, address)
+        link.nonce = self._rng.randbytes(packets.ID_BYTES)
+        link.cookie = found.cookie
+        self._handshake(link, now)
+
+    def _on_grant(
+        self, header: wire.Header, body: packets.Grant, address: Address, now: float
+    ) -> None:
+        link = self._links.get(header.sender)
+        if link is None or link.nonce != body.nonce or link.address != address:
+            raise RemoteProtocolError(Reason.UNASKED)
+        if link.stage is not _Stage.ASKED:
+            return  # the answer to a repeated REGISTER
+        asked = self._config.lease_s
+        longest = packets.MAX_LEASE_S if asked == packets.ANY_LEASE else asked
+        if not packets.MIN_LEASE_S <= body.lease_s <= longest:
+            raise RemoteProtocolError(Reason.MALFORMED, "lease out of bounds")
+        # Two servers cannot share an address: the one we knew there is dead.
+        for other in [k for k in self._links.values() if k.address == address]:
+            if other is not link:
+                del self._links[other.server_id]
+        link.session = header.session
+        link.lease_s = float(body.lease_s)
+        link.heard_at = now
+        link.stage = _Stage.GREETED
+        link.tries = 0
+        self._handshake(link, now)
+
+    def _on_session(
+        self, header: wire.Header, body: Packet, address: Address, now: float
+    ) -> None:
+        link = self._links.get(header.sender)
+        if link is None or link.stage is _Stage.ASKED or link.session != header.session:
+            raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
+        if link.address != address:
+            raise RemoteProtocolError(Reason.WRONG_ADDRESS)
+        if not link.window.take(header.sequence):
+            raise RemoteProtocolError(Reason.REPLAYED)
+        link.heard_at = now
+        if isinstance(body, packets.Bye):
+            self._drop(link, now)
+            return
+        if isinstance(body, packets.Renew):
+            self._say(link, packets.Ack(header.sequence))
+        if link.stage is _Stage.LAPSED or (
+            link.stage is _Stage.GREETED and isinstance(body, packets.Ack)
+        ):
+            self._lease(link, now)
+        if link.stage is _Stage.LEASED:
+            link.tries = 0
+            link.retry_at = now + lease.ASK_AT * link.lease_s
+
+    # -- what comes due -----------------------------------------------------
+
+    def _handle_link(self, link: _Link, now: float) -> None:
+        if link.stage in (_Stage.ASKED, _Stage.GREETED):
+            if link.retry_at is not None and now >= link.retry_at:
+                if link.tries >= len(HANDSHAKE_GAPS_S):
+                    self._drop(link, now)
+                else:
+                    self._handshake(link, now)
+            return
+        silence = now - link.heard_at
+        if link.stage is _Stage.LAPSED:
+            if silence >= lease.LOST_AT * link.lease_s:
+                self._drop(link, now)
+            return
+        if silence >= link.lease_s:
+            link.stage = _Stage.LAPSED
+            link.retry_at = link.flush_at = None
+            self._keep(link.queue)
+            link.queue = []
+            self._events.append(Lapsed(link.address))
+            self._seeker.start(now)
+            return
+        if link.retry_at is not None and now >= link.retry_at:
+            link.tries += 1
+            self._say(link, packets.Renew())
+            link.retry_at = now + lease.retry(link.tries, self._rng.random)
+        if now >= link.repeat_at:
+            for signal in self._soft.values():
+                self._queue(link, Born(signal, now), now)
+            link.repeat_at = now + self._config.repeat_s
+
+    def _known(self) -> list[bytes]:
+        """Return the servers that need no further offer."""
+        return [
+            k.server_id for k in self._links.values() if k.stage is not _Stage.LAPSED
+        ]
+
+    def _handshake(self, link: _Link, now: float) -> None:
+        if link.stage is _Stage.ASKED:
+            header = wire.Header(self._config.agent_id, link.nonce)
+            body = packets.Register(link.cookie, self._config.lease_s)
+            self._out.append(Datagram(wire.encode(header, body), link.address))
+        else:
+            config = self._config
+            self._say(
+                link,
+                packets.Classes(config.host, list(config.classes), config.labels),
+            )
+        link.retry_at = now + HANDSHAKE_GAPS_S[link.tries]
+        link.tries += 1
+
+    def _lease(self, link: _Link, now: float) -> None:
+        link.stage = _Stage.LEASED
+        link.repeat_at = now  # tells every state at once
+        self._events.append(Joined(link.address, link.lease_s))
+        for born in self._ring:
+            self._queue(link, born, now)
+        self._ring.clear()
+
+    def _drop(self, link: _Link, now: float) -> None:
+        self._keep(link.queue)
+        del self._links[link.server_id]
+        self._events.append(Gone(link.address))
+        if link.stage is not _Stage.ASKED:
+            self._seeker.start(now)
+
+    # -- words to a server ----------------------------------------------------
+
+    def _say(self, link: _Link, body: Packet) -> None:
+        link.sequence += 1
+        header = wire.Header(self._config.agent_id, link.session, link.sequence)
+        self._out.append(Datagram(wire.encode(header, body), link.address))
+
+    def _queue(self, link: _Link, born: Born, now: float) -> None:
+        if len(link.queue) >= MAX_QUEUE:
+            self._flush(link, now)
+        link.queue.append(born)
+        alert = isinstance(born.signal, Event) and born.signal.tier is Tier.ALERT
+        if alert:
+            link.flush_at = now
+        elif link.flush_at is None:
+            link.flush_at = now + COMPANY_S
+
+    def _flush(self, link: _Link, now: float) -> None:
+        for body in pack(link.queue, now, self._config.repeat_s):
+            self._say(link, body)
+        link.queue = []
+        link.flush_at = None
+
+    def _keep(self, queue: list[Born]) -> None:
+        """Put unsent events back into the ring if nobody else hears them."""
+        if not self.leased():
+            self._ring.extend(b for b in queue if isinstance(b.signal, Event))

@@ -1,0 +1,96 @@
+"""What the machines tell those who run them."""
+
+import msgspec
+
+from peep.protocol.addresses import Address
+from peep.reasons import Reason
+from peep.signals import Signal
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """An agent, as far as it is known."""
+
+    agent_id: bytes
+    host: str
+    address: Address
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """A datagram was refused."""
+
+    reason: Reason
+    address: Address
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """A server granted a lease, or is back within it."""
+
+    address: Address
+    lease_s: float
+
+
+class Lapsed(msgspec.Struct, frozen=True):
+    """No word by the end of the lease: sending stops, looking begins."""
+
+    address: Address
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """The server said BYE, never answered, or stayed silent too long."""
+
+    address: Address
+
+
+AgentEvent = Joined | Lapsed | Gone | Dropped
+
+
+class AgentJoined(msgspec.Struct, frozen=True):
+    """An agent has a lease; `back` if its host was lost before."""
+
+    peer: Peer
+    classes: tuple[str, ...]
+    back: bool
+
+
+class AgentLate(msgspec.Struct, frozen=True):
+    """Nothing was heard for a whole lease."""
+
+    peer: Peer
+
+
+class AgentReturned(msgspec.Struct, frozen=True):
+    """A late agent spoke again in time."""
+
+    peer: Peer
+
+
+class AgentLost(msgspec.Struct, frozen=True):
+    """Nothing was heard for a lease and a half: the agent is gone."""
+
+    peer: Peer
+
+
+class AgentLeft(msgspec.Struct, frozen=True):
+    """The agent said BYE, or a dumb sender fell silent: no alarm."""
+
+    peer: Peer
+
+
+class SignalReceived(msgspec.Struct, frozen=True):
+    """A signal was admitted."""
+
+    peer: Peer
+    class_name: str
+    signal: Signal
+    age_s: float
+
+
+ServerEvent = (
+    AgentJoined
+    | AgentLate
+    | AgentReturned
+    | AgentLost
+    | AgentLeft
+    | SignalReceived
+    | Dropped
+)

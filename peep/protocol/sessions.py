@@ -1,0 +1,97 @@
+"""Who a server hears: agents with a session, and dumb senders without one.
+
+A *session* is one agent's. It is, in turn:
+
+    stage     meaning                        left by
+    pending   GRANT said; no lease yet       CLASSES → live; 10 s → forgotten
+    live      words come within the lease    silence for a lease → late; BYE → left
+    late      shown, and prompted on         any word → live; half a lease → lost
+
+A pending session displaces nothing. A *dumb* sender has no session; it goes stale when
+it falls silent for a few of its own intervals.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from peep.protocol import lease
+from peep.protocol.window import Window
+from peep.signals import Heartbeat, Signal, State
+
+if TYPE_CHECKING:
+    from peep.protocol.events import Peer
+
+PENDING_S = 10.0
+STALE_REPEATS = 3.5  # of a dumb sender's own interval
+DUMB_REPEAT_S = 60  # taken when a dumb sender does not tell its interval
+MAX_SOFT = 1024  # names of states per sender whose order is remembered
+
+
+class Stage(enum.Enum):
+    """Where a session is in its life."""
+
+    PENDING = "pending"
+    LIVE = "live"
+    LATE = "late"
+
+
+class Sender:
+    """Whoever signals come from: an order for its states, once each."""
+
+    def __init__(self, peer: Peer, now: float) -> None:
+        self.peer = peer
+        self.heard_at = now
+        self.class_name = ""
+        self.window = Window()
+        self.soft: OrderedDict[str, int] = OrderedDict()
+
+    def newest(self, signal: Signal, sequence: int) -> bool:
+        """Say whether a state is not older than what is known of it."""
+        if not isinstance(signal, State | Heartbeat):
+            return True
+        if self.soft.get(signal.name, -1) > sequence:
+            return False
+        self.soft[signal.name] = sequence
+        self.soft.move_to_end(signal.name)
+        if len(self.soft) > MAX_SOFT:
+            self.soft.popitem(last=False)
+        return True
+
+
+class Session(Sender):
+    """One agent's session."""
+
+    def __init__(
+        self, peer: Peer, now: float, session: bytes, nonce: bytes, lease_s: float
+    ) -> None:
+        super().__init__(peer, now)
+        self.session = session
+        self.nonce = nonce
+        self.lease_s = lease_s
+        self.stage = Stage.PENDING
+        self.sequence = 0
+        self.prompt_at = 0.0
+        self.prompts = 0
+        self.prompted = 0  # sequence of the latest prompt
+
+    def due(self) -> float:
+        """Return when this session wants to be looked at."""
+        if self.stage is Stage.PENDING:
+            return self.heard_at + PENDING_S
+        leases = 1.0 if self.stage is Stage.LIVE else lease.LOST_AT
+        return min(self.prompt_at, self.heard_at + leases * self.lease_s)
+
+
+class Dumb(Sender):
+    """A sender without a session."""
+
+    def __init__(self, peer: Peer, now: float) -> None:
+        super().__init__(peer, now)
+        self.repeat_s = DUMB_REPEAT_S
+
+    def due(self) -> float:
+        """Return when its silence means that it is gone."""
+        return self.heard_at + STALE_REPEATS * self.repeat_s

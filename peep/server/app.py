@@ -1,0 +1,232 @@
+"""A server at work: network → protocol → pipeline → engine, until told to stop.
+
+What the server itself has to say (an agent lost, or back) goes the way of every other
+signal, so that it is heard, counted and journalled alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from peep.errors import EngineError
+from peep.mixer.mixer import Cue, Outcome, Suppression
+from peep.net.sockets import server_endpoint
+from peep.net.udp import UdpDriver
+from peep.protocol.events import (
+    AgentJoined,
+    AgentLate,
+    AgentLeft,
+    AgentLost,
+    AgentReturned,
+    Dropped,
+    ServerEvent,
+    SignalReceived,
+)
+from peep.protocol.server import ServerConfig, ServerProtocol
+from peep.server.pipeline import Pipeline, Tally
+from peep.signals import Event, Tier
+from peep.sound.engine import SAMPLE_RATE_HZ, Engine, Meters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from peep.clock import Clock
+    from peep.reasons import Reason
+    from peep.theme import Theme
+
+LOOK_S = 0.05  # between looks at the engine
+
+
+class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server is to do. `port` None: 2001, or a free one if that is busy."""
+
+    config: ServerConfig
+    port: int | None = None
+    interfaces: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a session, for people and for --json."""
+
+    signals: int
+    cues: int
+    suppressions: dict[str, int]
+    dropped: dict[str, int]
+    seconds: float
+    integrated_lufs: float | None
+    true_peak_dbtp: float | None
+    failure: str | None
+
+
+def summarise(
+    tally: Tally, dropped: Counter[Reason], meters: Meters, failure: str | None
+) -> Summary:
+    """Join what was counted on the way in and what the engine measured."""
+    return Summary(
+        signals=tally.signals,
+        cues=tally.cues,
+        suppressions=_plain(tally.suppressions),
+        dropped=_plain(dropped),
+        seconds=meters.frames / SAMPLE_RATE_HZ,
+        integrated_lufs=_finite(meters.integrated_lufs),
+        true_peak_dbtp=_finite(meters.true_peak_dbtp),
+        failure=failure,
+    )
+
+
+class ServerApp:
+    """Runs a plan until stopped, or until so many seconds have sounded."""
+
+    def __init__(
+        self,
+        plan: ServerPlan,
+        theme: Theme,
+        engine: Engine,
+        clock: Clock,
+        rng: Random,
+        say: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._theme = theme
+        self._engine = engine
+        self._clock = clock
+        self._rng = rng
+        self._say = say
+        self._dropped: Counter[Reason] = Counter()
+        self._pipeline: Pipeline | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._endpoint, self.note = server_endpoint(plan.port, plan.interfaces)
+        self.port = self._endpoint.port
+        self.ready = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> Summary:
+        """Start the engine, serve, and say in the end what became of everything."""
+        try:
+            # In a thread: making the sounds takes a second, and Ctrl-C must not wait.
+            starting = asyncio.create_task(asyncio.to_thread(self._engine.start))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait(
+                {starting, stopping}, return_when=asyncio.FIRST_COMPLETED
+            )
+            stopping.cancel()
+            if not starting.done():
+                self._engine.stop()
+            bank = await starting
+        except EngineError:
+            self._endpoint.close()
+            self._engine.stop()
+            if stop.is_set():
+                return summarise(Tally(), self._dropped, Meters(), None)
+            raise
+        pipeline = Pipeline(self._theme, self._engine, bank, self._rng, self._outcome)
+        self._pipeline = pipeline
+        machine = ServerProtocol(self._plan.config, self._rng)
+        driver: UdpDriver[ServerEvent] = UdpDriver(
+            machine, self._endpoint, self._clock, self._on_event
+        )
+        driver.start()
+        self._tick()
+        self.ready.set()
+        failure = None
+        try:
+            failure = await self._watch(stop)
+        finally:
+            driver.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            pipeline.finish()
+            meters = self._engine.stop()
+        return summarise(
+            pipeline.tally, self._dropped, meters, failure or self._engine.failure()
+        )
+
+    async def _watch(self, stop: asyncio.Event) -> str | None:
+        """Look after the engine until the end; return what went wrong with it."""
+        said = None
+        while not stop.is_set():
+            failure = self._engine.failure()
+            if failure is not None and failure != said:
+                said = failure
+                self._say(failure)
+            sounded_s = self._engine.meters().frames / SAMPLE_RATE_HZ
+            if self._plan.seconds is not None and sounded_s >= self._plan.seconds:
+                break
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping}, timeout=LOOK_S)
+            stopping.cancel()
+        return said
+
+    def _tick(self) -> None:
+        """Let the pipeline do what is due, and come back when more is."""
+        pipeline = self._pipeline
+        assert pipeline is not None, "there is a pipeline once the engine runs"
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock.now()
+        due = pipeline.next_timer()
+        if due is not None and due <= now:
+            pipeline.handle_timer(now)
+            due = pipeline.next_timer()
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, due - now), self._tick)
+
+    def _on_event(self, event: ServerEvent, now: float) -> None:
+        pipeline = self._pipeline
+        assert pipeline is not None, "the driver starts after the engine"
+        match event:
+            case SignalReceived(peer=peer, signal=signal, age_s=age_s):
+                pipeline.feed(signal, now, _origin(peer.agent_id), age_s)
+            case AgentJoined(peer=peer, back=back):
+                again = "is back" if back else "joined"
+                self._say(f"agent {peer.host} ({peer.address[0]}) {again}")
+                if back:
+                    self._tell("peep.agent-back", Tier.NOTABLE, peer.host, now)
+            case AgentLate(peer=peer):
+                self._say(f"agent {peer.host} is late: nothing heard for a lease")
+            case AgentReturned(peer=peer):
+                self._say(f"agent {peer.host} is heard again")
+            case AgentLost(peer=peer):
+                self._say(f"agent {peer.host} is lost")
+                pipeline.forget(_origin(peer.agent_id))
+                self._tell("peep.agent-lost", Tier.ALERT, peer.host, now)
+            case AgentLeft(peer=peer):
+                self._say(f"agent {peer.host} left")
+                pipeline.forget(_origin(peer.agent_id))
+            case Dropped(reason=reason):
+                self._dropped[reason] += 1
+        self._tick()
+
+    def _tell(self, name: str, tier: Tier, host: str, now: float) -> None:
+        assert self._pipeline is not None, "only the running server tells"
+        event = Event(name=name, tier=tier, family="network", host=host)
+        self._pipeline.feed(event, now)
+
+    def _outcome(self, outcome: Outcome) -> None:
+        signal = outcome.signal
+        if not isinstance(signal, Event) or signal.tier is not Tier.ALERT:
+            return
+        match outcome:
+            case Cue(sound=sound):
+                self._say(f"alert {signal.name} from {signal.host}: {sound}")
+            case Suppression(reason=reason):
+                self._say(f"alert {signal.name} from {signal.host}: unheard, {reason}")
+
+
+def _origin(agent_id: bytes) -> str:
+    return agent_id.hex()
+
+
+def _plain(counts: Counter[Reason]) -> dict[str, int]:
+    return {str(reason): count for reason, count in sorted(counts.items())}
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 1) if value > float("-inf") else None

@@ -1,0 +1,88 @@
+"""Signals → mixer → engine, and a tally of what became of each.
+
+One pipeline, two callers: the live server with the system's clock, the renderer with
+a clock moved by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from peep.mixer.mixer import Cue, Mixer, Suppression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from peep.mixer.commands import Command
+    from peep.mixer.mixer import Outcome
+    from peep.reasons import Reason
+    from peep.signals import Signal
+    from peep.sound.engine import Engine
+    from peep.theme import SoundBank, Theme
+
+
+class Tally:
+    """How many signals came, and what became of them."""
+
+    def __init__(self) -> None:
+        self.signals = 0
+        self.cues = 0
+        self.suppressions: Counter[Reason] = Counter()
+
+
+class Pipeline:
+    """Feeds the mixer, drives the engine, keeps the tally."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        engine: Engine,
+        bank: SoundBank,
+        rng: Random,
+        tell: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        self._mixer = Mixer(theme, bank, rng)
+        self._engine = engine
+        self._tell = tell
+        self.tally = Tally()
+
+    def feed(
+        self, signal: Signal, now: float, origin: str = "", age_s: float = 0.0
+    ) -> None:
+        """Take one signal."""
+        self.tally.signals += 1
+        self._do(self._mixer.feed(signal, now, origin, age_s))
+
+    def forget(self, origin: str) -> None:
+        """Let whatever came from an origin fall silent."""
+        self._do(self._mixer.forget(origin))
+
+    def handle_timer(self, now: float) -> None:
+        """Do what has come due."""
+        self._do(self._mixer.handle_timer(now))
+
+    def next_timer(self) -> float | None:
+        """Return when handle_timer wants to be called, or None."""
+        return self._mixer.next_timer()
+
+    def restore(self) -> None:
+        """Bring a new engine to where the last one was."""
+        self._do(self._mixer.restore())
+
+    def finish(self) -> None:
+        """Account for what will never sound."""
+        self._mixer.drain()
+        self._do([])
+
+    def _do(self, commands: Sequence[Command]) -> None:
+        if commands:
+            self._engine.send(commands)
+        while (outcome := self._mixer.next_event()) is not None:
+            match outcome:
+                case Cue():
+                    self.tally.cues += 1
+                case Suppression():
+                    self.tally.suppressions[outcome.reason] += 1
+            self._tell(outcome)

@@ -1,0 +1,139 @@
+"""The sound process: `python -m peep.sound.child FD`, started by live.py only.
+
+It is a process of its own because pyo holds the interpreter's lock for every block,
+and Python that works beside it would tear gaps into the sound. It ends by itself as
+soon as Peep's end of the socket is closed, so it outlives nobody.
+"""
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from peep.errors import EngineError
+from peep.sound import link
+from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
+from peep.sound.master import Master
+from peep.sound.outputs import Output, open_output
+from peep.sound.pyo_engine.graph import Graph
+from peep.sound.samples import make_samples
+
+_STATUS_FRAMES = SAMPLE_RATE_HZ // 10
+_PRIORITY = 10  # of SCHED_FIFO: above all that is not in a hurry, below the kernel's
+_PACKETS_PER_BLOCK = 64  # what is read before a block; the rest waits for the next
+_ENDING_BLOCKS = 4  # the sound fades out over 21 ms instead of ending in a click
+
+
+class Session:
+    """Feeds an output: commands in, blocks out, and a status now and then."""
+
+    def __init__(self, end: socket.socket, master: Master) -> None:
+        self.underruns = 0
+        self.failure: str | None = None
+        self._socket = end
+        self._master = master
+        self._over = threading.Event()
+        self._reported_at = 0
+        self._ending: int | None = None
+
+    def over(self, wait_s: float = 0.0) -> bool:
+        """Say whether Peep wants no more, waiting up to a while for that."""
+        return self._over.wait(wait_s) if wait_s else self._over.is_set()
+
+    def pull(self) -> NDArray[np.float32]:
+        """Take what Peep says and make the next block."""
+        self._listen()
+        block = self._master.block()
+        if self._master.frames - self._reported_at >= _STATUS_FRAMES:
+            self.report()
+        if self._ending is not None:
+            block = block * _fade(self._ending)
+            self._ending += 1
+            if self._ending >= _ENDING_BLOCKS:
+                self._over.set()
+        return block
+
+    def report(self) -> None:
+        """Send a status, if there is room for one."""
+        self._reported_at = self._master.frames
+        meters = self._master.meters(self.underruns)
+        link.post(self._socket, link.Status(meters, self.failure, self._master.ignored))
+
+    def _listen(self) -> None:
+        for _ in range(_PACKETS_PER_BLOCK):
+            packet = link.poll(self._socket)
+            if packet is None:
+                return
+            if not packet:
+                self._ending = self._ending or 0
+                return
+            self._master.apply(link.decode_commands(packet))
+
+
+def _fade(block: int) -> NDArray[np.float32]:
+    """Return the gains of one of the last blocks, shape (256, 1)."""
+    frames = np.arange(BLOCK_FRAMES) + block * BLOCK_FRAMES
+    gains = np.maximum(1 - frames / (_ENDING_BLOCKS * BLOCK_FRAMES), 0)
+    return gains.astype(np.float32)[:, np.newaxis]
+
+
+def serve(end: socket.socket) -> None:
+    """Play for whoever holds the other end, until it is closed."""
+    try:
+        setup = link.receive_setup(end)
+    except (EOFError, OSError, msgspec.DecodeError):
+        return  # Peep is gone already; there is no one to tell
+    try:
+        output = open_output(setup.output)
+        session = _begin(end, setup, output)
+    except EngineError as error:
+        _tell(end, link.Refused(str(error)))
+        return
+    try:
+        output.run(session)
+    finally:
+        session.report()
+
+
+def _begin(end: socket.socket, setup: link.Setup, output: Output) -> Session:
+    samples = make_samples(setup.theme, Path(setup.directory))
+    master = Master(Graph(setup.theme, samples, setup.seed))
+    # All of this stays: collecting it again and again would cost late blocks.
+    gc.collect()
+    gc.freeze()
+    _hurry()
+    _tell(end, link.Ready(samples.bank, output.note))
+    return Session(end, master)
+
+
+def _tell(end: socket.socket, message: link.Ready | link.Refused) -> None:
+    with contextlib.suppress(OSError):  # nobody left to tell
+        link.send_long(end, message)
+
+
+def _hurry() -> None:
+    # Where it is not allowed, sound is as punctual as everything else.
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+
+
+def main() -> None:
+    """Run the sound process on the socket whose number is the argument."""
+    # Peep ends it through the socket, so that a file is always finished: neither
+    # Ctrl-C nor a service manager's signal to the whole group shall come first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as end:
+        serve(end)
+
+
+if __name__ == "__main__":
+    main()
