@@ -17,7 +17,7 @@ from peep.config.settings import Settings, load_settings
 from peep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from peep.server.app import Summary
 
@@ -33,6 +33,15 @@ def new_parser(command: str, about: str, examples: str) -> argparse.ArgumentPars
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def after(verb: str, argv: Sequence[str]) -> list[str]:
+    """Return what follows a command's only verb; without the verb, ask for help."""
+    if argv and argv[0] == verb:
+        return list(argv[1:])
+    if argv and argv[0] in ("-h", "--help"):
+        return ["--help"]
+    raise ConfigError([f"say `{verb}`, or --help"])
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -47,20 +47,11 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        rows = [f"  {name:<8} {does}" for name, (_, does) in COMMANDS.items()]
-        print(_HELP.format(commands="\n".join(rows)), end="")
-        return 0 if words else 2
-    if words[0] in ("-V", "--version"):
-        print(f"peep {__version__}")
-        return 0
-    name = words[0]
-    if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, 1)
-        meant = f" (did you mean {close[0]}?)" if close else ""
-        return _failed(2, f"no command {name!r}{meant}; see peep --help")
+    first = words[0] if words else ""
     try:
-        return _run(name, words[1:])
+        if first in COMMANDS:
+            return _run(first, words[1:])
+        return _without_command(first)
     except ConfigError as problem:
         return _failed(2, *problem.problems)
     except PeepError as problem:
@@ -70,6 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _without_command(word: str) -> int:
+    if word in ("-V", "--version"):
+        print(f"peep {__version__}")
+        return 0
+    if word in ("", "-h", "--help", "help"):
+        rows = [f"  {name:<8} {does}" for name, (_, does) in COMMANDS.items()]
+        print(_HELP.format(commands="\n".join(rows)), end="")
+        return 0 if word else 2
+    close = difflib.get_close_matches(word, COMMANDS, 1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return _failed(2, f"no command {word!r}{meant}; see peep --help")
 
 
 def _run(name: str, words: Sequence[str]) -> int:

@@ -72,7 +72,15 @@ def run(argv: Sequence[str]) -> int:
     engine = OfflineEngine(theme, directory, args.out, args.seed)
     # Not for secrets: the same seed must give the same sound.
     rng = random.Random(args.seed)  # noqa: S311
-    rendered = render(args.logs, rules, theme, engine, rng, args.speed, _Progress())
+    rendered = render(
+        args.logs,
+        rules,
+        theme,
+        engine,
+        rng=rng,
+        speed=args.speed,
+        progress=_Progress(),
+    )
     took_s = clock.now() - started
     common.say(
         f"{rendered.seconds:.0f} s of sound in {took_s:.1f} s: "

@@ -93,7 +93,7 @@ def make(
         seconds=args.seconds,
     )
     engine = LiveEngine(theme, directory, args.output or wanted.output, args.seed or 0)
-    return ServerApp(plan, theme, engine, clock, rng, common.say)
+    return ServerApp(plan, theme, engine, clock=clock, rng=rng, say=common.say)
 
 
 def run(argv: Sequence[str]) -> int:

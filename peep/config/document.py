@@ -236,32 +236,37 @@ class Node:
         """
         known = tuple(kinds)
         if isinstance(self._at, yaml.ScalarNode):
-            return self._known(self.text(), known), self._options({})
+            return self._of_kind(self.text(), known, {})
         entries = dict(self.items(required=True))
+        if "kind" in entries:
+            return self._of_kind(entries.pop("kind").choice(known), known, entries)
         if not entries:
             if self.is_mapping:
                 self.problem(f"no kind{hint('', known)}")
-            return "", self._options({})
-        if "kind" in entries:
-            return entries.pop("kind").choice(known), self._options(entries)
+            return self._of_kind("", known, {})
         name = next((key for key in entries if key in known), next(iter(entries)))
         value = entries.pop(name)
         if value.is_mapping and not entries:
-            return self._known(name, known), value
-        if value.given:
+            entries = dict(value.items())
+        elif value.given:
             entries[SHORT] = value
-        return self._known(name, known), self._options(entries)
+        return self._of_kind(name, known, entries)
 
-    def _known(self, name: str, known: tuple[str, ...]) -> str:
-        if name in known or not name:
-            return name
-        self.problem(f"unknown kind {shown(name)}{hint(name, known)}")
-        return ""
-
-    def _options(self, entries: "Mapping[str, Node]") -> "Node":
-        return Node(
-            self.file, self.problems, line=self.line, path=self.path, entries=entries
+    def _of_kind(
+        self, name: str, known: tuple[str, ...], entries: "Mapping[str, Node]"
+    ) -> "tuple[str, Node]":
+        if name and name not in known:
+            self.problem(f"unknown kind {shown(name)}{hint(name, known)}")
+            name = ""
+        options = Node(
+            self.file,
+            self.problems,
+            line=self.line,
+            path=self.path,
+            silent=self._silent or not name,
+            entries=entries if name else {},
         )
+        return name, options
 
     def _child(self, at: yaml.Node, path: str) -> "Node":
         return Node(self.file, self.problems, at=at, path=path, silent=self._silent)

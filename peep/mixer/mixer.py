@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MAX_HELD = 4096  # states held at once over all hosts; a flood of names
 COUNT_GAIN_DB = 3.0  # per factor of ten in an event's count
 MAX_COUNT_GAIN_DB = 6.0
+# A crowd of voices is hardly louder than the few that one can tell apart: above that
+# many, each is lowered so that their powers' sum stays. Alerts are not.
+TELLABLE_VOICES = 3
+MAX_CROWD_DB = 12.0
 FORGET_FADE_S = 3.0  # how a lost agent's states go
 
 
@@ -177,13 +181,16 @@ class Mixer:
         if voice is None:
             return None
         self._last_variant[voicing.sound] = variant
-        louder_db = min(MAX_COUNT_GAIN_DB, COUNT_GAIN_DB * math.log10(event.count))
+        gain_db = min(MAX_COUNT_GAIN_DB, COUNT_GAIN_DB * math.log10(event.count))
+        if event.tier is not Tier.ALERT:
+            crowd = max(1.0, self._pool.sounding(now) / TELLABLE_VOICES)
+            gain_db -= min(MAX_CROWD_DB, 10 * math.log10(crowd))
         self._outcomes.append(Cue(event, voicing.sound, voice))
         return Play(
             voice,
             voicing.sound,
             variant,
-            voicing.gain_db + event.gain_db + louder_db,
+            voicing.gain_db + event.gain_db + gain_db,
             _pan(voicing.pan + event.pan),
         )
 

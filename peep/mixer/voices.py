@@ -52,6 +52,10 @@ class Pool:
         voice.free_at, voice.tier, voice.started = now + duration_s, tier, now
         return chosen
 
+    def sounding(self, now: float) -> int:
+        """Return how many voices are busy."""
+        return sum(voice.free_at > now for voice in self._voices)
+
     def next_free(self, tier: Tier) -> float:
         """Return when the first voice in this tier's reach falls idle."""
         reach = len(self._voices) if tier is Tier.ALERT else self._common

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from peep.clock import Clock
     from peep.reasons import Reason
-    from peep.theme import Theme
+    from peep.theme import SoundBank, Theme
 
 LOOK_S = 0.05  # between looks at the engine
 
@@ -88,6 +88,7 @@ class ServerApp:
         plan: ServerPlan,
         theme: Theme,
         engine: Engine,
+        *,
         clock: Clock,
         rng: Random,
         say: Callable[[str], None],
@@ -107,23 +108,13 @@ class ServerApp:
 
     async def run(self, stop: asyncio.Event) -> Summary:
         """Start the engine, serve, and say in the end what became of everything."""
-        try:
-            # In a thread: making the sounds takes a second, and Ctrl-C must not wait.
-            starting = asyncio.create_task(asyncio.to_thread(self._engine.start))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait(
-                {starting, stopping}, return_when=asyncio.FIRST_COMPLETED
-            )
-            stopping.cancel()
-            if not starting.done():
-                self._engine.stop()
-            bank = await starting
-        except EngineError:
+        bank = await self._start_engine(stop)
+        if bank is None:
             self._endpoint.close()
             self._engine.stop()
-            if stop.is_set():
-                return summarise(Tally(), self._dropped, Meters(), None)
-            raise
+            return summarise(Tally(), self._dropped, Meters(), None)
+        if self._engine.note is not None:
+            self._say(self._engine.note)
         pipeline = Pipeline(self._theme, self._engine, bank, self._rng, self._outcome)
         self._pipeline = pipeline
         machine = ServerProtocol(self._plan.config, self._rng)
@@ -145,6 +136,26 @@ class ServerApp:
         return summarise(
             pipeline.tally, self._dropped, meters, failure or self._engine.failure()
         )
+
+    async def _start_engine(self, stop: asyncio.Event) -> SoundBank | None:
+        """Return what the engine made, or None if the end came first."""
+        # In a thread: making the sounds takes a second, and Ctrl-C must not wait.
+        starting = asyncio.create_task(asyncio.to_thread(self._engine.start))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        try:
+            if stop.is_set():
+                self._engine.stop()
+            bank = await starting
+        except EngineError:
+            if not stop.is_set():
+                self._endpoint.close()
+                raise
+        else:
+            if not stop.is_set():
+                return bank
+        return None
 
     async def _watch(self, stop: asyncio.Event) -> str | None:
         """Look after the engine until the end; return what went wrong with it."""

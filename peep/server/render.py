@@ -79,6 +79,7 @@ def render(
     rules: RuleSet,
     theme: Theme,
     engine: OfflineEngine,
+    *,
     rng: Random,
     speed: float,
     progress: Callable[[float], None] = lambda _: None,

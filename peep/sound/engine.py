@@ -30,7 +30,12 @@ class Meters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(Protocol):
-    """Makes sound of commands. Everything raised is an EngineError."""
+    """Makes sound of commands. Everything raised is an EngineError.
+
+    `note` is a line for the operator, from `start` on, if there is something to say.
+    """
+
+    note: str | None
 
     def start(self) -> SoundBank:
         """Make every sound, build the graph, begin; say what was made."""

@@ -1,5 +1,7 @@
 """Any text is a node or a ConfigError, and any checker gets what it asks for."""
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,11 +10,22 @@ from peep.errors import ConfigError
 
 YAMLISH = st.lists(
     st.sampled_from(
-        [*"ab:-[]{}&*!|>'\"#?,~%@`\n\t ", "a: ", "- ", "\n  ", "on", "022", "1:2", "<<"]
-        + ["&a ", "*a", "!!null ", "---\n", "kind: ", "\x00", "é", "\\e", "!!int "]
+        [
+            *"ab:-[]{}&*!|>'\"#?,~%@`\n\t ",
+            *("a: ", "- ", "\n  ", "on", "022", "1:2", "<<", "&a ", "*a", "kind: "),
+            *("!!null ", "!!int ", "---\n", "\x00", "é", "\\e"),
+        ]
     ),
     max_size=40,
 ).map("".join)
+
+
+def problems_of(node: Node) -> list[str]:
+    try:
+        node.problems.raise_if_any()
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def walk(node: Node, depth: int = 0) -> None:
@@ -35,19 +48,15 @@ def walk(node: Node, depth: int = 0) -> None:
 def test_any_text_is_a_node_or_a_config_error_and_nothing_else(text):
     node = parse(text, "f.yaml")
     walk(node)
-    try:
-        node.problems.raise_if_any()
-    except ConfigError as error:
-        assert error.problems
-        assert all(line.startswith("f.yaml") for line in error.problems[:50])
-        assert all("\n" not in line for line in error.problems)
-        assert all(line.isprintable() or "\t" not in line for line in error.problems)
+    for line in problems_of(node):
+        assert line.startswith(("f.yaml", "…"))
+        assert not any(c < " " or "\x7f" <= c < "\xa0" for c in line)
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.integers()))
+@given(
+    st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.integers())
+)
 def test_every_key_that_json_can_write_is_read_or_refused(table):
-    import json
-
     node = parse(json.dumps(table), "f")
     keys = {key for key, _ in node.items()}
     assert keys <= set(table)

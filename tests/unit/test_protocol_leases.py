@@ -278,8 +278,8 @@ def test_a_datagram_that_comes_twice_is_heard_once():
 def test_a_state_that_was_overtaken_does_not_win():
     wires = joined()
     held = []
-    wires.lose = lambda data, source, to: source == AGENT and (
-        held.append(data) or True
+    wires.lose = lambda data, source, to: (
+        source == AGENT and (held.append(data) or True)
     )
     for value in (0.2, 0.8):
         wires.send(AGENT, State(name="load", value=value))

@@ -8,6 +8,7 @@ liquid sounds): one of radius r metres rings at about 3/r Hz and decays at
 0.13/r + 0.0072 r^-1.5 a second; it rises in pitch as it nears the surface.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,8 @@ BUBBLE_FRAMES = 3072
 RUSTLES = 128
 RUSTLE_FRAMES = 2048
 _FADE_FRAMES = 64
+_LARGEST_M = 4.0e-3
+_RMS = 0.1
 
 
 def bubbles(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -41,20 +44,25 @@ def _row(
     t_s = np.arange(frames) / SAMPLE_RATE_HZ
     fade = np.ones(frames)
     fade[-_FADE_FRAMES:] = np.linspace(1, 0, _FADE_FRAMES)
-    row = [grain(t_s, rng) * fade for _ in range(count)]
-    return np.concatenate(row).astype(np.float32)
+    row = np.concatenate([grain(t_s, rng) * fade for _ in range(count)])
+    # Each seed has grains of its own, but no seed is louder than another.
+    row *= _RMS / math.sqrt(float(np.mean(row**2)))
+    return row.astype(np.float32)
 
 
 def _bubble(t_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    # Larger ones than about 5 mm sound like a plumber's, not a brook's.
-    radius_m = min(0.8e-3 + 2.2e-3 * rng.gamma(1.5, 0.6), 5.5e-3)
+    # Larger ones than some 4 mm sound like a plumber's, not a brook's; folded back
+    # rather than cut, or many would ring at one and the same pitch.
+    radius_m = 0.8e-3 + 2.2e-3 * rng.gamma(1.5, 0.6)
+    if radius_m > _LARGEST_M:
+        radius_m = rng.uniform(1.5e-3, _LARGEST_M)
     damping = 0.13 / radius_m + 0.0072 * radius_m**-1.5
     # Few rise far: those are the ones that are heard as single drops.
     rise = damping * 0.1 * rng.random() ** 3
     phase = 2 * np.pi * (3 / radius_m) * (t_s + rise * t_s**2 / 2)
     attack = np.minimum(t_s / 0.0012, 1.0)
     # Loudness: many faint, few strong, capped so that no single one stands out.
-    strength = min(rng.pareto(2.2) + 0.25, 2.5) * (radius_m / 2.5e-3)
+    strength = min(rng.pareto(2.2) + 0.25, 2.5) * (radius_m / 2.5e-3) ** 0.3
     return strength * attack * np.exp(-damping * t_s) * np.sin(phase)
 
 

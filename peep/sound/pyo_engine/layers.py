@@ -18,9 +18,9 @@ from peep.sound.pyo_engine.layer import Layer, Recipe
 
 def wind(layer: Layer) -> pyo.PyoObject:
     """Wind: a wandering, gusting speed drives bands of air, edges that sing, leaves."""
-    mean = layer.control((0.14, 0.28, 0.44, 0.62, 0.82))
-    swing = layer.control((0.06, 0.11, 0.16, 0.20, 0.24))
-    walk = layer.keep(pyo.Randi(min=-1.0, max=1.0, freq=0.17))
+    mean = layer.control((0.14, 0.27, 0.42, 0.59, 0.78))
+    swing = layer.control((0.08, 0.14, 0.20, 0.25, 0.28))
+    walk = layer.keep(pyo.Randi(min=-0.8, max=0.8, freq=0.17))
     gusts = layer.keep(pyo.Randi(min=-0.6, max=1.0, freq=0.6, add=walk))
     wish = layer.keep(pyo.Sig(gusts, mul=swing, add=mean))
     inert = layer.keep(pyo.Tone(wish, freq=0.8))
@@ -34,13 +34,13 @@ def wind(layer: Layer) -> pyo.PyoObject:
     body = layer.keep(pyo.Biquad(air, freq=centre_hz, q=1.1, type=2, mul=power))
     depth = layer.keep(pyo.Sig(passing, mul=0.22))
     deep = layer.keep(pyo.Biquad(air, freq=240, q=0.6, type=0, mul=depth))
-    rush = layer.keep(pyo.Pow(passing, 2.4, mul=0.5))
+    rush = layer.keep(pyo.Pow(passing, 2.6, mul=0.35))
     high = layer.keep(pyo.Biquad(air, freq=2300, q=0.5, type=2, mul=rush))
 
     # Two edges that sing only when it blows, the right one later.
     edge = layer.keep(pyo.Delay(speed, delay=[0.1, 1.0], maxdelay=1.1))
-    pitch_hz = layer.keep(pyo.Sig(edge, mul=[420.0, 520.0], add=[400.0, 430.0]))
-    sings = layer.keep(pyo.Pow(edge, 3.0, mul=0.25))
+    pitch_hz = layer.keep(pyo.Sig(edge, mul=[560.0, 640.0], add=[310.0, 350.0]))
+    sings = layer.keep(pyo.Pow(edge, 3.0, mul=0.9))
     whistles = layer.keep(pyo.Biquad(air, freq=pitch_hz, q=18, type=2, mul=sings))
 
     # Leaves answer two seconds after the gust; the harder it blows the more of them.
@@ -52,7 +52,7 @@ def wind(layer: Layer) -> pyo.PyoObject:
         grains.RUSTLE_FRAMES,
         many,
         (0.75, 1.25),
-        layer.control((0.004, 0.006, 0.008, 0.01, 0.012)),
+        layer.control((0.023, 0.041, 0.059, 0.082, 0.1)),
     )
     parts = [body, deep, high, whistles, leaves]
     return _mixed(layer, parts, lowest_hz=60)
@@ -61,8 +61,8 @@ def wind(layer: Layer) -> pyo.PyoObject:
 def stream(layer: Layer) -> pyo.PyoObject:
     """Build a brook: bubbles over a bed of rushing water, fuller as it swells."""
     water = layer.keep(pyo.PinkNoise([1.0, 1.0]))
-    bed = layer.control((0.10, 0.14, 0.20, 0.30, 0.44))
-    bright = layer.control((0.05, 0.12, 0.25, 0.46, 0.80))
+    bed = layer.control((0.03, 0.05, 0.09, 0.16, 0.28))
+    bright = layer.control((0.015, 0.035, 0.08, 0.17, 0.34))
     # Each band of the bed churns at a pace of its own, differently left and right.
     low = _churned(layer, water, (480, 0.9), (2.3, 2.9), bed)
     middle = _churned(layer, water, (1150, 1.0), (4.3, 3.7), bed)
@@ -73,14 +73,17 @@ def stream(layer: Layer) -> pyo.PyoObject:
         grains.BUBBLE_FRAMES,
         layer.control((45.0, 80.0, 150.0, 320.0, 700.0)),
         (0.8, 1.2),
-        layer.control((0.03, 0.03, 0.03, 0.03, 0.03)),
+        pyo.Sig(0.108),
     )
     return _mixed(layer, [low, middle, top, drops], lowest_hz=250)
 
 
+# Of a grain's length. More of it, and pyo drops grains in bursts (at 1, two of three).
+_DEVIATION = 0.3
+
 RECIPES: Mapping[str, Recipe] = {
-    "wind": Recipe(wind, level_db=(0.0, 0.0, 0.0, 0.0, 0.0)),
-    "stream": Recipe(stream, level_db=(0.0, 0.0, 0.0, 0.0, 0.0)),
+    "wind": Recipe(wind, level_db=(-3.3, -9.1, -12.7, -16.4, -16.9)),
+    "stream": Recipe(stream, level_db=(-7.6, -8.0, -9.1, -10.9, -12.9)),
 }
 
 
@@ -112,7 +115,7 @@ def _scatter(
     lowest, highest = pitches
     pitch = pyo.Noise(mul=(highest - lowest) / 2, add=(highest + lowest) / 2)
     # Not quite to the edges, where a grain in one ear alone would stand out.
-    place = layer.keep(pyo.Noise(mul=0.42, add=0.5))
+    place = layer.keep(pyo.Noise(mul=0.48, add=0.5))
     # A grain ends by itself; its envelope only makes sure.
     whole = pyo.LinTable([(0, 1.0), (960, 1.0), (1023, 0.0)], size=1024)
     return layer.keep(
@@ -123,7 +126,7 @@ def _scatter(
             pitch=layer.keep(pitch),
             pos=first,
             dur=frames / SAMPLE_RATE_HZ,
-            dev=1.0,
+            dev=_DEVIATION,
             pan=place,
             chnls=2,
             mul=level,

@@ -1,0 +1,145 @@
+"""theme.yaml becomes a theme whose every reference exists."""
+
+import pytest
+
+from peep import paths
+from peep.config.themes import load_theme, shipped_themes
+from peep.errors import ConfigError
+from peep.signals import Event, State, Tier
+
+SMALL = """\
+theme: pond
+sounds:
+  frog: {recipe: frog, variants: 4, params: {pitch_hz: 700}}
+  mine: {files: [a.wav, sub/b.wav], level: alert}
+layers: {wind: {recipe: wind, gain_db: -3}}
+families: {access: {sound: frog, gain_db: -3, pan: 0.5}, default: {sound: frog}}
+alerts: {default: {sound: mine}}
+events: {peep.agent-lost: {sound: mine}}
+states: {system.load: {layer: wind, fade_s: 4}}
+heartbeats: {default: {sound: frog}}
+pulse: {sound: frog, every_s: 8}
+"""
+
+
+def write(directory, text, name="theme.yaml"):
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(text)
+    return str(directory)
+
+
+def pond(tmp_path, text=SMALL):
+    directory = tmp_path / "pond"
+    (directory / "sub").mkdir(parents=True, exist_ok=True)
+    (directory / "a.wav").touch()
+    (directory / "sub" / "b.wav").touch()
+    return write(directory, text)
+
+
+def refusal(name_or_path):
+    with pytest.raises(ConfigError) as caught:
+        load_theme(name_or_path)
+    return [line.split(": ", 1)[1] for line in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", shipped_themes())
+def test_every_shipped_theme_is_whole_and_lets_every_event_be_heard(name):
+    theme, directory = load_theme(name)
+    assert theme.name == name
+    assert directory == paths.data_dir("sounds") / name
+    assert theme.for_event(Event(name="any", family="unheard-of"))
+    assert theme.for_event(Event(name="any", tier=Tier.ALERT))
+    assert theme.pulse
+
+
+def test_a_theme_has_what_its_file_says(tmp_path):
+    theme, directory = load_theme(pond(tmp_path))
+    assert directory == tmp_path / "pond"
+    assert theme.seed == 1
+    assert theme.sounds["frog"].params == {"pitch_hz": 700.0}
+    assert theme.sounds["frog"].variants == 4
+    assert theme.sounds["mine"].files == ("a.wav", "sub/b.wav")
+    assert theme.sounds["mine"].variants == 2
+    assert theme.sounds["mine"].level == "alert"
+    assert theme.layers["wind"].gain_db == -3.0
+    access = theme.for_event(Event(name="x", family="access"))
+    assert (access.sound, access.gain_db, access.pan) == ("frog", -3.0, 0.5)
+    load = theme.for_state(State(name="system.load", value=1.0))
+    assert (load.sound, load.fade_s) == ("wind", 4.0)
+    assert theme.pulse.every_s == 8.0
+
+
+def test_a_theme_is_named_by_its_file_too(tmp_path):
+    assert load_theme(pond(tmp_path) + "/theme.yaml")[0].name == "pond"
+
+
+def test_an_unknown_name_is_told_the_nearest(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_theme("wetlnd")
+    assert caught.value.problems == [
+        "'wetlnd': no theme of that name (did you mean 'wetland'?)"
+    ]
+
+
+def test_a_directory_without_a_theme_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load_theme(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("access: {sound: frog", "access: {sound: frgo", "did you mean 'frog'?"),
+        ("layer: wind", "layer: wnd", "did you mean 'wind'?"),
+        ("pulse: {sound: frog", "pulse: {sound: fog", "did you mean 'frog'?"),
+        ("layer: wind", "sound: wind", "unknown key 'sound'"),
+        ("level: alert", "level: loud", "unknown 'loud'"),
+        ("a.wav", "c.wav", "there is no file 'c.wav'"),
+        ("a.wav", "../x.wav", "is not in the theme's directory"),
+        ("a.wav", "/etc/passwd", "is not in the theme's directory"),
+        ("{files:", "{recipe: x, files:", "either a recipe or files"),
+        ("{recipe: frog, ", "{", "either a recipe or files"),
+        ("level: alert", "variants: 2", "each file is a variant"),
+        ("variants: 4", "variants: 17", "17 is not in 1 … 16"),
+        ("[a.wav,", f"[{'a.wav,' * 16}", "more than 16 files"),
+        ("theme: pond", "theme: Pond!", "lower-case"),
+        ("  frog: {r", "  FROG: {r", "lower-case"),
+        ("pan: 0.5", "pan: 2", "2 is not in -1 … 1"),
+        ("gain_db: -3}", "gain_db: 40}", "40 is not in -60 … 12"),
+        ("theme: pond", "theme: pond\nextends: wetlnd", "did you mean 'wetland'?"),
+        ("theme: pond", "theme: pond\nextends: .", "in a circle"),
+        ("theme: pond", "", "theme: missing"),
+    ],
+)
+def test_what_is_wrong_with_a_theme_is_said(tmp_path, old, new, problem):
+    assert old in SMALL
+    problems = refusal(pond(tmp_path, SMALL.replace(old, new, 1)))
+    assert any(problem in line for line in problems), problems
+
+
+def test_a_link_out_of_the_directory_is_refused(tmp_path):
+    path = pond(tmp_path)
+    (tmp_path / "pond" / "a.wav").unlink()
+    (tmp_path / "pond" / "a.wav").symlink_to("/etc/hostname")
+    assert "is not in the theme's directory" in refusal(path)[0]
+
+
+def test_a_theme_is_laid_over_the_one_it_extends(tmp_path):
+    pond(tmp_path)
+    child = "theme: lake\nextends: ../pond\nseed: 7\nevents: {x.y: {sound: mine}}\n"
+    child += "sounds: {owl: {recipe: owl}}\nfamilies: {access: {sound: owl}}\n"
+    theme, directory = load_theme(write(tmp_path / "lake", child))
+    assert (theme.name, theme.seed) == ("lake", 7)
+    assert theme.families["access"].sound == "owl"
+    assert theme.families["default"].sound == "frog"
+    assert set(theme.events) == {"peep.agent-lost", "x.y"}
+    assert theme.pulse.sound == "frog"
+    for file in theme.sounds["mine"].files:
+        assert (directory / file).is_file()
+
+
+def test_a_theme_may_extend_a_shipped_one(tmp_path):
+    child = "theme: lake\nextends: wetland\npulse: {sound: owl, every_s: 20}\n"
+    theme, _ = load_theme(write(tmp_path / "lake", child))
+    assert theme.pulse.every_s == 20.0
+    assert "frog" in theme.sounds

@@ -1,0 +1,272 @@
+"""What the mixer does with each signal."""
+
+import random
+
+import pytest
+
+from peep.mixer.commands import BEATS, PULSE_VOICE, VOICES, Beat, Level, Play
+from peep.mixer.mixer import Cue, Mixer, Suppression
+from peep.mixer.voices import ALERT_VOICES, BACKLOG_AGE_S, BACKLOG_EVENTS
+from peep.reasons import Reason
+from peep.signals import Event, Heartbeat, State, Tier
+from peep.theme import (
+    LayerSpec,
+    PulseSpec,
+    SoundBank,
+    SoundSpec,
+    Theme,
+    Variant,
+    Voicing,
+)
+
+BANK = SoundBank(
+    {
+        "frog": tuple(Variant(0.5, -20.0) for _ in range(3)),
+        "bell": (Variant(2.0, -16.0),),
+        "tick": (Variant(0.1, -30.0),),
+    }
+)
+THEME = Theme(
+    name="test",
+    sounds={name: SoundSpec(name=name) for name in BANK.variants},
+    layers={name: LayerSpec(name=name, recipe=name) for name in ("wind", "stream")},
+    events={"ssh": Voicing(sound="frog", gain_db=-3.0, pan=-0.5)},
+    alerts={"default": Voicing(sound="bell")},
+    families={"access": Voicing(sound="frog")},
+    states={"load": Voicing(sound="wind", fade_s=2.0)},
+    heartbeats={"default": Voicing(sound="tick")},
+)
+ALERT = Event(name="fire", tier=Tier.ALERT)
+COMMON = VOICES - ALERT_VOICES
+
+
+def mixer(theme=THEME, seed=1):
+    return Mixer(theme, BANK, random.Random(seed))
+
+
+def outcomes(machine):
+    out = []
+    while (outcome := machine.next_event()) is not None:
+        out.append(outcome)
+    return out
+
+
+def fill(machine, event, count, now=0.0):
+    for _ in range(count):
+        machine.feed(event, now)
+
+
+def test_an_event_with_a_name_in_the_theme_sounds_as_the_theme_says():
+    machine = mixer()
+    (play,) = machine.feed(Event(name="ssh.login", pan=0.2, gain_db=-1.0), 0.0)
+    assert (play.sound, play.gain_db, play.pan) == ("frog", -4.0, -0.3)
+    (cue,) = outcomes(machine)
+    assert isinstance(cue, Cue)
+    assert cue.place == play.voice
+
+
+def test_an_unknown_event_of_a_known_family_sounds():
+    (play,) = mixer().feed(Event(name="never.heard-of", family="access"), 0.0)
+    assert play.sound == "frog"
+
+
+def test_an_alert_sounds_from_another_world_whatever_its_family():
+    machine = mixer()
+    event = Event(name="x.y", tier=Tier.ALERT, family="access")
+    assert machine.feed(event, 0.0)[0].sound == "bell"
+
+
+def test_what_the_theme_does_not_know_is_suppressed_as_unmapped():
+    machine = mixer()
+    for signal in (Event(name="x", family="odd"), State(name="odd", value=1.0)):
+        assert machine.feed(signal, 0.0) == []
+    assert [o.reason for o in outcomes(machine)] == [Reason.UNMAPPED] * 2
+    silent = Mixer(Theme(name="none"), BANK, random.Random(1))
+    assert silent.feed(Heartbeat(name="x", rate_hz=1.0), 0.0) == []
+    assert outcomes(silent)[0].reason is Reason.UNMAPPED
+    assert silent.next_timer() is None
+
+
+def test_the_same_variant_never_sounds_twice_in_a_row():
+    machine = mixer()
+    heard = [
+        machine.feed(Event(name="ssh"), float(now))[0].variant for now in range(200)
+    ]
+    assert all(a != b for a, b in zip(heard, heard[1:], strict=False))
+    assert set(heard) == {0, 1, 2}
+
+
+def test_a_count_makes_it_louder_but_not_endlessly():
+    machine = mixer()
+    gains = [
+        machine.feed(Event(name="ssh", count=n), float(n))[0].gain_db
+        for n in (1, 10, 100, 10_000_000)
+    ]
+    assert gains == [-3.0, 0.0, 3.0, 3.0]
+
+
+def test_voices_are_taken_in_turn_and_a_few_are_kept_for_alerts():
+    machine = mixer()
+    routine = [machine.feed(Event(name="ssh"), 0.0)[0].voice for _ in range(COMMON)]
+    assert sorted(routine) == list(range(COMMON))
+    assert machine.feed(ALERT, 0.0)[0].voice >= COMMON
+
+
+def test_with_all_voices_busy_the_oldest_of_the_least_important_is_cut_off():
+    machine = mixer()
+    first = machine.feed(Event(name="ssh"), 0.0)[0].voice
+    fill(machine, Event(name="ssh"), COMMON - 1, 0.1)
+    assert machine.feed(Event(name="ssh"), 0.2)[0].voice == first
+
+
+def test_an_alert_is_never_cut_off_by_less():
+    machine = mixer()
+    fill(machine, ALERT, VOICES)
+    outcomes(machine)
+    assert machine.feed(Event(name="ssh"), 0.1) == []
+    assert outcomes(machine) == [], "it waits"
+    assert machine.feed(ALERT, 0.1), "an alert may cut off an older one"
+
+
+def test_what_waits_sounds_when_a_voice_falls_idle():
+    machine = mixer()
+    fill(machine, ALERT, VOICES)
+    machine.feed(Event(name="ssh"), 0.1)
+    outcomes(machine)
+    assert machine.next_timer() == 2.0
+    (play,) = machine.handle_timer(2.0)
+    assert play.sound == "frog"
+    assert isinstance(outcomes(machine)[0], Cue)
+    assert machine.next_timer() is None
+
+
+def test_what_waits_too_long_is_no_news():
+    machine = mixer()
+    long = SoundBank(BANK.variants | {"bell": (Variant(60.0, -16.0),)})
+    machine = Mixer(THEME, long, random.Random(1))
+    fill(machine, ALERT, VOICES)
+    machine.feed(Event(name="ssh"), 1.0)
+    outcomes(machine)
+    assert machine.next_timer() == 1.0 + BACKLOG_AGE_S
+    assert machine.handle_timer(1.0 + BACKLOG_AGE_S) == []
+    assert [o.reason for o in outcomes(machine)] == [Reason.BACKLOG_AGE]
+
+
+def test_a_full_backlog_sends_away_the_least_urgent():
+    machine = mixer()
+    fill(machine, ALERT, VOICES)
+    fill(machine, Event(name="ssh"), BACKLOG_EVENTS)
+    outcomes(machine)
+    urgent = Event(name="ssh", tier=Tier.NOTABLE)
+    machine.feed(urgent, 0.1)
+    (gone,) = outcomes(machine)
+    assert (gone.signal.tier, gone.reason) == (Tier.ROUTINE, Reason.BACKLOG_FULL)
+    assert machine.handle_timer(2.0)
+    assert outcomes(machine)[0].signal is urgent, "most urgent first"
+
+
+def test_what_still_waits_at_the_end_is_accounted_for():
+    machine = mixer()
+    fill(machine, ALERT, VOICES)
+    machine.feed(Event(name="ssh"), 0.1)
+    outcomes(machine)
+    machine.drain()
+    assert [o.reason for o in outcomes(machine)] == [Reason.BACKLOG_AGE]
+
+
+def test_an_old_routine_event_is_stale_and_an_old_alert_is_heard():
+    machine = mixer()
+    assert machine.feed(Event(name="ssh"), 0.0, age_s=BACKLOG_AGE_S + 1) == []
+    assert [o.reason for o in outcomes(machine)] == [Reason.STALE]
+    assert machine.feed(ALERT, 0.0, age_s=86_400.0)
+
+
+def test_a_layer_follows_its_state():
+    machine = mixer()
+    (level,) = machine.feed(State(name="load", value=0.4), 0.0, "a")
+    assert level == Level("wind", 0.4, 0.0, 0.0, 2.0)
+    assert machine.feed(State(name="load", value=0.4), 1.0, "a") == []
+    assert [type(o) for o in outcomes(machine)] == [Cue, Suppression]
+
+
+def test_a_layer_follows_the_worst_of_all_hosts():
+    machine = mixer()
+    machine.feed(State(name="load", value=0.4), 0.0, "a")
+    (level,) = machine.feed(State(name="load", value=0.9), 0.0, "b")
+    assert level.value == 0.9
+    assert machine.feed(State(name="load", value=0.5), 0.0, "a") == []
+    assert outcomes(machine)[-1].reason is Reason.MASKED
+    (level,) = machine.forget("b")
+    assert level.value == 0.5
+    (level,) = machine.forget("a")
+    assert level.value is None
+    assert machine.forget("a") == []
+
+
+def test_states_held_at_once_are_bounded(monkeypatch):
+    monkeypatch.setattr("peep.mixer.mixer.MAX_HELD", 2)
+    machine = mixer()
+    for origin in "abc":
+        machine.feed(State(name="load", value=0.1), 0.0, origin)
+    assert outcomes(machine)[-1].reason is Reason.TABLE_FULL
+    machine.forget("a")
+    machine.feed(State(name="load", value=0.7), 0.0, "c")
+    assert isinstance(outcomes(machine)[-1], Cue)
+
+
+def test_a_heartbeat_beats_changes_and_stops():
+    machine = mixer()
+    (beat,) = machine.feed(Heartbeat(name="h", rate_hz=2.0), 0.0, "a")
+    assert beat == Beat(0, "tick", 2.0, 0.0, 0.0)
+    assert machine.feed(Heartbeat(name="h", rate_hz=2.0), 1.0, "a") == []
+    assert machine.feed(Heartbeat(name="h", rate_hz=3.0), 1.0, "a")[0].rate_hz == 3.0
+    assert machine.feed(Heartbeat(name="h", rate_hz=0.0), 1.0, "a")[0].rate_hz == 0.0
+    assert machine.feed(Heartbeat(name="h", rate_hz=0.0), 1.0, "a") == []
+
+
+def test_beats_are_bounded_and_freed_when_their_origin_goes():
+    machine = mixer()
+    for number in range(BEATS + 1):
+        machine.feed(Heartbeat(name=f"h{number}", rate_hz=1.0), 0.0, "a")
+    assert outcomes(machine)[-1].reason is Reason.TABLE_FULL
+    assert [b.rate_hz for b in machine.forget("a")] == [0.0] * BEATS
+    assert machine.feed(Heartbeat(name="h", rate_hz=1.0), 0.0, "b")
+
+
+def test_a_new_engine_is_brought_to_where_the_last_one_was():
+    machine = mixer()
+    (level,) = machine.feed(State(name="load", value=0.4), 0.0, "a")
+    (beat,) = machine.feed(Heartbeat(name="h", rate_hz=2.0), 0.0, "a")
+    machine.feed(Event(name="ssh"), 0.0)
+    assert machine.restore() == [level, beat]
+
+
+def test_peeps_own_pulse_goes_on_and_is_no_signal():
+    theme = Theme(
+        name="p",
+        sounds=THEME.sounds,
+        pulse=PulseSpec(sound="tick", every_s=10.0, gain_db=-2.0),
+    )
+    machine = mixer(theme)
+    now, heard = 0.0, []
+    while now < 100:
+        heard += machine.handle_timer(now)
+        now = machine.next_timer()
+    assert 9 <= len(heard) <= 11
+    assert heard[0] == Play(PULSE_VOICE, "tick", 0, -2.0, 0.0)
+    assert outcomes(machine) == []
+
+
+@pytest.mark.parametrize("value", [-1.0, 2.0, float("nan"), float("inf")])
+def test_a_level_stays_within_its_bounds(value):
+    (level,) = mixer().feed(State(name="load", value=value, pan=7.0), 0.0)
+    assert 0 <= level.value <= 1
+    assert level.pan == 1.0
+
+
+def test_each_of_a_crowd_is_lowered_and_an_alert_among_them_is_not():
+    machine = mixer()
+    gains = [machine.feed(Event(name="ssh"), 0.0)[0].gain_db for _ in range(12)]
+    assert gains[:3] == [-3.0] * 3
+    assert gains[11] == pytest.approx(-3.0 - 6.0, abs=0.1)
+    assert machine.feed(ALERT, 0.0)[0].gain_db == 0.0

@@ -1,0 +1,139 @@
+"""Lines become events; the first rule that matches wins."""
+
+import pytest
+
+from peep.errors import ConfigError
+from peep.loglines import LogLine
+from peep.rules import (
+    MAX_INSTANCE_LENGTH,
+    Rule,
+    RuleSet,
+    pattern_problem,
+    select,
+)
+from peep.signals import MAX_TEXT_LENGTH, Event, Tier
+
+
+def rule(name: str, match: str, **more) -> Rule:
+    return Rule(name=name, match=match, event=f"test.{name}", **more)
+
+
+def test_the_first_rule_in_the_list_wins():
+    rules = RuleSet([rule("no", "x"), rule("b", "ab"), rule("a", "a"), rule("c", "a")])
+    assert rules.match(b"zab").rule.name == "b"
+    assert rules.match(b"za").rule.name == "a"
+    assert rules.match(b"z") is None
+    assert RuleSet([]).match(b"a") is None
+
+
+def test_an_event_has_what_its_rule_says():
+    rules = RuleSet(
+        [
+            rule(
+                "a",
+                "from (?P<instance>[0-9.]+)",
+                family="access",
+                tier=Tier.NOTABLE,
+                pan=-0.5,
+                gain_db=-3.0,
+            )
+        ]
+    )
+    line = LogLine("f", 0, b"login from 192.0.2.7\x1b", 12.5)
+    assert rules.event(line) == Event(
+        name="test.a",
+        tier=Tier.NOTABLE,
+        family="access",
+        pan=-0.5,
+        gain_db=-3.0,
+        instance="192.0.2.7",
+        text="login from 192.0.2.7\\x1b",
+        when=12.5,
+    )
+    assert rules.event(LogLine("f", 0, b"nothing")) is None
+
+
+def test_the_group_text_replaces_the_line():
+    rules = RuleSet([rule("a", "error: (?P<text>.*)")])
+    assert rules.event(LogLine("f", 0, b"error: disk")).text == "disk"
+
+
+def test_a_group_that_took_no_part_leaves_the_default():
+    rules = RuleSet([rule("a", "a(?P<instance>x)?(?P<text>y)?")])
+    event = rules.event(LogLine("f", 0, b"ab"))
+    assert (event.instance, event.text) == ("", "ab")
+
+
+def test_bytes_that_are_not_utf_8_match():
+    rules = RuleSet([rule("a", r"user (?P<instance>.+) from")])
+    assert rules.event(LogLine("f", 0, b"user \xff\x00 from")).instance == "\\xff\\x00"
+
+
+def test_text_and_instance_are_bounded():
+    rules = RuleSet([rule("a", "(?P<instance>x+)")])
+    event = rules.event(LogLine("f", 0, b"x" * 60_000))
+    assert len(event.text) == MAX_TEXT_LENGTH
+    assert len(event.instance) == MAX_INSTANCE_LENGTH
+    assert event.text.endswith("x…")
+
+
+def test_the_end_of_a_line_is_its_very_end():
+    rules = RuleSet([rule("a", "a$")])
+    assert rules.match(b"a\n") is None
+    assert rules.match(b"ba") is not None
+
+
+def test_a_pattern_that_would_hang_re_is_answered():
+    rules = RuleSet([rule("a", "(?P<instance>(a*)*b)")])
+    assert rules.match(b"a" * 20_000) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("(?=a)b", "look-ahead is not supported"),
+        ("(?!a)b", "look-ahead is not supported"),
+        ("(?<=a)b", "look-behind is not supported"),
+        (r"(a)\1", "back-references and \\Z are not supported"),
+        ("(?>a)", "atomic groups are not supported"),
+        ("a++", "possessive repetition is not supported"),
+        ("a{2000}", "a thing repeats more than 1000 times"),
+        ("a(", "missing )"),
+        ("é", "patterns are ASCII; other characters are bytes, here \\xc3\\xa9"),
+        ("a*", "matches an empty line, and so every line"),
+        ("(?P<user>a)", "the group 'user' is neither text nor instance"),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_says_why_and_stays_off_stderr(
+    pattern, problem, capfd
+):
+    assert pattern_problem(pattern).startswith(problem)
+    with pytest.raises(ConfigError) as caught:
+        RuleSet([rule("good", "x"), rule("bad", pattern)])
+    assert caught.value.problems[0].startswith(f"rule bad: {problem}")
+    assert capfd.readouterr().err == ""
+
+
+def test_rules_that_need_too_much_memory_are_refused_and_never_silently_deaf():
+    pattern = "(?:a.{500}b|c.{500}d|[a-z]{900})x{900}"
+    with pytest.raises(ConfigError, match="need more than 32 MiB"):
+        RuleSet(rule(f"r{number}", f"{number}{pattern}") for number in range(300))
+
+
+def test_rules_are_selected_by_group_and_excluded_by_group():
+    a, b, c = (
+        rule(n, n, groups=g) for n, g in (("a", ("x",)), ("b", ("x", "y")), ("c", ()))
+    )
+    assert select([a, b, c]) == (a, b, c)
+    assert select([a, b, c], ["x"]) == (a, b)
+    assert select([a, b, c], ["all"], ["y"]) == (a, c)
+    assert select([a, b, c], ["x"], ["all"]) == ()
+
+
+def test_a_group_that_no_rule_is_in_is_a_mistake():
+    with pytest.raises(ConfigError) as caught:
+        select([rule("a", "a", groups=("ssh",))], ["shh"], ["y"])
+    assert caught.value.problems == [
+        "no rule is in group 'shh' (all, ssh)",
+        "no rule is in group 'y' (all, ssh)",
+    ]
