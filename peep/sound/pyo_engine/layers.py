@@ -50,9 +50,9 @@ def wind(layer: Layer) -> pyo.PyoObject:
         layer,
         _table(grains.rustles(layer.rng)),
         grains.RUSTLE_FRAMES,
-        many,
-        (0.75, 1.25),
-        layer.control((0.023, 0.041, 0.059, 0.082, 0.1)),
+        density=many,
+        pitches=(0.75, 1.25),
+        level=layer.control((0.023, 0.041, 0.059, 0.082, 0.1)),
     )
     parts = [body, deep, high, whistles, leaves]
     return _mixed(layer, parts, lowest_hz=60)
@@ -71,9 +71,9 @@ def stream(layer: Layer) -> pyo.PyoObject:
         layer,
         _table(grains.bubbles(layer.rng)),
         grains.BUBBLE_FRAMES,
-        layer.control((45.0, 80.0, 150.0, 320.0, 700.0)),
-        (0.8, 1.2),
-        pyo.Sig(0.108),
+        density=layer.control((45.0, 80.0, 150.0, 320.0, 700.0)),
+        pitches=(0.8, 1.2),
+        level=0.108,
     )
     return _mixed(layer, [low, middle, top, drops], lowest_hz=250)
 
@@ -104,18 +104,20 @@ def _scatter(
     layer: Layer,
     table: pyo.DataTable,
     frames: int,
+    *,
     density: pyo.PyoObject,
     pitches: tuple[float, float],
-    level: pyo.PyoObject,
+    level: float | pyo.PyoObject,
 ) -> pyo.PyoObject:
     """Throw the grains of a table about, at random in time, pitch and place."""
-    half = table.getSize() / frames / 2
-    pick = layer.keep(pyo.Noise(mul=half - 0.001, add=half))  # never the one too many
+    # Throwing the dice for every sample would cost more than all the grains; three
+    # rates without a common measure keep any two grains from being alike.
+    count = table.getSize() / frames
+    pick = layer.keep(pyo.Randh(min=0, max=count - 0.001, freq=5003))
     first = layer.keep(pyo.Floor(pick, mul=frames))
-    lowest, highest = pitches
-    pitch = pyo.Noise(mul=(highest - lowest) / 2, add=(highest + lowest) / 2)
+    pitch = layer.keep(pyo.Randh(min=pitches[0], max=pitches[1], freq=4001))
     # Not quite to the edges, where a grain in one ear alone would stand out.
-    place = layer.keep(pyo.Noise(mul=0.48, add=0.5))
+    place = layer.keep(pyo.Randh(min=0.02, max=0.98, freq=4507))
     # A grain ends by itself; its envelope only makes sure.
     whole = pyo.LinTable([(0, 1.0), (960, 1.0), (1023, 0.0)], size=1024)
     return layer.keep(
@@ -123,7 +125,7 @@ def _scatter(
             table,
             whole,
             dens=density,
-            pitch=layer.keep(pitch),
+            pitch=pitch,
             pos=first,
             dur=frames / SAMPLE_RATE_HZ,
             dev=_DEVIATION,
