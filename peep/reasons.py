@@ -31,3 +31,4 @@ class Reason(enum.StrEnum):
     NOT_ADMITTED = "not-admitted"
     UNASKED = "unasked"  # an answer to a question that was not put
     SEALED = "sealed"  # encrypted, and this side holds no key for it
+    BAD_SEAL = "bad-seal"  # not sealed with the key it names, or changed on its way

@@ -99,7 +99,7 @@ def make(
     plan = AgentPlan(
         agent_id=identity.agent_id,
         host=args.host or wanted.host or common.host_name(),
-        classes=common.one_class_name(args.classes or wanted.classes),
+        classes=common.class_names(args.classes or wanted.classes),
         interfaces=tuple(interfaces),
         server=server,
         sources=specs,

@@ -15,6 +15,7 @@ from peep import paths
 from peep.agent.sources import CHECKS
 from peep.config.settings import Settings, load_settings
 from peep.errors import ConfigError
+from peep.protocol.classes import class_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -106,14 +107,9 @@ def settings(path: Path | None) -> Settings:
     return load_settings(path, CHECKS)
 
 
-def one_class_name(names: tuple[str, ...]) -> tuple[str, ...]:
+def class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return class names that the wire can carry, or refuse them all at once."""
-    bad = [
-        f"--classes: {name!r} must be 1 to 64 printable characters without spaces"
-        for name in names
-        if not (len(name) <= 64 and name.isascii() and name.isprintable())  # noqa: PLR2004 - the wire's bound
-        or " " in name
-    ]
+    bad = [f"--classes: {n!r} {why}" for n in names if (why := class_problem(n))]
     if bad:
         raise ConfigError(bad)
     return names

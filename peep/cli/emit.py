@@ -168,7 +168,7 @@ def run(argv: Sequence[str]) -> int:
     """Find servers, send, say who heard."""
     args = parser().parse_args(argv)
     signal = signal_of(args)
-    classes = common.one_class_name(args.classes or ("public",))
+    classes = common.class_names(args.classes or ("public",))
     interfaces = args.interfaces or ()
 
     async def work(stop: asyncio.Event) -> int:

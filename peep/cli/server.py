@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import os
 import random
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from peep.cli import common
 from peep.clock import SystemClock
+from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
 from peep.protocol.packets import ID_BYTES
 from peep.protocol.server import ServerConfig
@@ -16,7 +18,6 @@ from peep.server.app import ServerApp, ServerPlan
 from peep.sound.live import LiveEngine
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from peep.config.settings import ServerSettings
@@ -42,14 +43,23 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--lease",
-        type=float,
+        type=_lease,
         metavar="S",
-        help="lease in seconds, 10 to 300 (default 30)",
+        help="lease in seconds, 10 to 300 (default: 30)",
     )
     made.add_argument(
         "--seconds", type=common.positive, metavar="N", help="stop after so long"
     )
     return made
+
+
+def _lease(text: str) -> int:
+    low, high = LEASE_RANGE_S
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number between {low} and {high}"
+        )
+    return int(text)
 
 
 def add_sound(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +92,8 @@ def make(
         config=ServerConfig(
             server_id=os.urandom(ID_BYTES),
             secret=os.urandom(32),
-            classes=common.one_class_name(args.classes or wanted.classes),
-            lease_s=int(lease_s),
+            classes=common.class_names(args.classes or wanted.classes),
+            lease_s=lease_s,
             dumb_networks=tuple(
                 ipaddress.ip_network(network) for network in wanted.dumb_networks
             ),

@@ -28,7 +28,8 @@ class Problems:
     """What is wrong so far, over one or several files; bounded."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: list[tuple[int, int, str]] = []
+        self._files: list[str] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -39,15 +40,18 @@ class Problems:
         self._count += 1
         if self._count <= MAX_PROBLEMS:
             where = f"{safe(file)}:{line}" if line else safe(file)
-            self._lines.append(": ".join(filter(None, (where, path, message))))
+            if file not in self._files:
+                self._files.append(file)
+            text = ": ".join(filter(None, (where, path, message)))
+            self._lines.append((self._files.index(file), line, text))
 
     def raise_if_any(self) -> None:
-        """Raise ConfigError with a line for each problem, if there is one."""
+        """Raise ConfigError with a line for each problem, top down, if there is one."""
+        lines = [text for _, _, text in sorted(self._lines, key=lambda row: row[:2])]
         if self._count > MAX_PROBLEMS:
-            more = self._count - MAX_PROBLEMS
-            raise ConfigError([*self._lines, f"… and {more} more"])
-        if self._lines:
-            raise ConfigError(self._lines)
+            lines.append(f"… and {self._count - MAX_PROBLEMS} more")
+        if lines:
+            raise ConfigError(lines)
 
 
 def safe(text: str) -> str:

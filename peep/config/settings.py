@@ -13,10 +13,12 @@ import msgspec
 
 from peep.config.document import Node, load
 from peep.config.problems import hint, shown
+from peep.config.rulepacks import shipped_packs
+from peep.config.themes import shipped_themes
+from peep.protocol.classes import class_problem
 
 DEFAULT_PORT = 2001
 LEASE_RANGE_S = (10, 300)  # below, beats are traffic; above, the dead sound alive
-MAX_CLASS_LENGTH = 64  # the wire's bound
 MAX_SOURCES = 4096  # thousands of files are followed by globs; this is by hand
 # Loopback and the networks that are private by RFC 1918 and RFC 4193, and link-local.
 PRIVATE_NETWORKS = (
@@ -38,12 +40,13 @@ Checker = Callable[[Node], object]
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a server is asked to be.
 
+    Without `port` it takes 2001, or a free one where that is busy.
     `output` is auto, device, device:NAME, null or file:PATH. Without `interfaces`,
     loopback and those with private addresses are served. Classic (dumb) clients are
     heard from `dumb_networks` only.
     """
 
-    port: int = DEFAULT_PORT
+    port: int | None = None
     interfaces: tuple[str, ...] = ()
     classes: tuple[str, ...] = ("public",)
     theme: str = "wetland"
@@ -91,12 +94,11 @@ def load_settings(path: Path, source_kinds: Mapping[str, Checker]) -> Settings:
 
 def _server(node: Node, directory: Path) -> ServerSettings:
     keys = node.section(*ServerSettings.__struct_fields__)
-    theme = keys["theme"].text("wetland")
     return ServerSettings(
-        port=_port(keys["port"]),
+        port=_port(keys["port"]) if keys["port"].given else None,
         interfaces=keys["interfaces"].texts(()),
         classes=_classes(keys["classes"]),
-        theme=str(directory / theme) if "/" in theme else theme,
+        theme=_theme(keys["theme"], directory),
         output=_output(keys["output"]),
         lease_s=keys["lease_s"].integer(
             30, low=LEASE_RANGE_S[0], high=LEASE_RANGE_S[1]
@@ -115,7 +117,7 @@ def _agent(
         interfaces=keys["interfaces"].texts(()),
         server=_address(keys["server"]),
         sources=tuple(_sources(keys["sources"], source_kinds)),
-        rules=tuple(_rule_pack(name, directory) for name in keys["rules"].texts(())),
+        rules=tuple(_rule_pack(node, directory) for node in keys["rules"].nodes()),
         groups=keys["groups"].texts(("all",)),
         exclude=keys["exclude"].texts(()),
     )
@@ -134,11 +136,9 @@ def _sources(node: Node, source_kinds: Mapping[str, Checker]) -> Iterable[object
 def _classes(node: Node) -> tuple[str, ...]:
     names = node.texts(("public",))
     for name in names:
-        if len(name) > MAX_CLASS_LENGTH or not _is_word(name):
-            node.problem(
-                f"{shown(name)} is not 1 to {MAX_CLASS_LENGTH} ASCII characters "
-                "without spaces"
-            )
+        problem = class_problem(name)
+        if problem:
+            node.problem(f"{shown(name)} {problem}")
     return names
 
 
@@ -189,7 +189,21 @@ def _networks(node: Node) -> tuple[str, ...]:
     return networks
 
 
-def _rule_pack(name: str, directory: Path) -> str:
+def _rule_pack(node: Node, directory: Path) -> str:
     """Return a shipped pack's name as it is, a file's path made absolute."""
-    is_file = "/" in name or name.endswith((".yaml", ".yml"))
-    return str(directory / name) if is_file else name
+    name = node.text()
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return str(directory / name)
+    if name and name not in shipped_packs():
+        node.problem(f"no rule pack {shown(name)}{hint(name, shipped_packs())}")
+    return name
+
+
+def _theme(node: Node, directory: Path) -> str:
+    """Return a shipped theme's name as it is, a directory's path made absolute."""
+    name = node.text("wetland")
+    if name in shipped_themes():
+        return name
+    if "/" not in name and not (directory / name).is_dir():
+        node.problem(f"no theme {shown(name)}{hint(name, shipped_themes())}")
+    return str(directory / name)

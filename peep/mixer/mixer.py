@@ -111,10 +111,6 @@ class Mixer:
             commands.append(msgspec.structs.replace(self._beats.pop(key), rate_hz=0.0))
         return commands
 
-    def restore(self) -> list[Command]:
-        """Return what brings a new engine to where the last one was."""
-        return [*self._sent.values(), *self._beats.values()]
-
     def handle_timer(self, now: float) -> list[Command]:
         """Do what has come due: the pulse, and events that waited."""
         commands: list[Command] = []

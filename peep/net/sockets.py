@@ -41,7 +41,7 @@ class Endpoint:
         self._shared = list(shared)
         self._reach = reach
         self.readers = [sock for _, sock in own] + self._shared
-        self.port: int = own[0][1].getsockname()[1]
+        self.port = _port_of(own)
 
     def send(self, data: bytes, to: Address) -> bool:
         """Send to one address; say whether the kernel took it."""
@@ -83,21 +83,25 @@ def server_endpoint(
     """Open a server's sockets; with the endpoint comes a note for the operator.
 
     A port that was asked for and is busy is a PeepError; when none was asked for and
-    2001 is busy, a free one is taken, and questions are heard on port 2000.
+    2001 is busy, a free one is taken. On any port but 2001, questions are heard on port
+    2000, where agents ask as well.
     """
     reach = links(interfaces)
+    note = None
     try:
-        return Endpoint(_own(port or SERVER_PORT, reach, interfaces), (), reach), None
+        own = _own(port or SERVER_PORT, reach, interfaces)
     except OSError as problem:
         if port is not None or problem.errno != errno.EADDRINUSE:
             raise PeepError(_cannot_bind(port or SERVER_PORT, problem)) from None
-    try:
         own = _own(0, reach, interfaces)
-        shared = _shared(interfaces)
+        note = f"port {SERVER_PORT} is busy, so port {_port_of(own)} is used"
+    if _port_of(own) == SERVER_PORT:
+        return Endpoint(own, (), reach), note
+    try:
+        return Endpoint(own, _shared(interfaces), reach), note
     except OSError as problem:
-        raise PeepError(_cannot_bind(ANNOUNCE_PORT, problem)) from None
-    endpoint = Endpoint(own, shared, reach)
-    return endpoint, f"port {SERVER_PORT} is busy, so port {endpoint.port} is used"
+        why = _cannot_bind(ANNOUNCE_PORT, problem)
+        return Endpoint(own, (), reach), f"{why}: agents that start later may not ask"
 
 
 def agent_endpoint(interfaces: Sequence[str] = ()) -> tuple[Endpoint, str | None]:
@@ -170,6 +174,11 @@ def _socket(port: int, device: str = "", *, shared: bool = False) -> socket.sock
         sock.close()
         raise
     return sock
+
+
+def _port_of(own: list[tuple[Link | None, socket.socket]]) -> int:
+    port: int = own[0][1].getsockname()[1]
+    return port
 
 
 def _network(link: Link) -> ipaddress.IPv4Network:

@@ -5,7 +5,19 @@ boundaries: `*.example.org` takes `a.b.example.org`, neither `example.org` nor
 `badexample.org`.
 """
 
+import re
 from collections.abc import Iterable
+
+MAX_LENGTH = 64
+PATTERN = r"^[!-~]+$"  # printable ASCII without a space
+_NAME = re.compile(PATTERN)
+
+
+def class_problem(name: str) -> str | None:
+    """Say what is wrong with a class's name, or None."""
+    if len(name) <= MAX_LENGTH and _NAME.fullmatch(name):
+        return None
+    return f"is not 1 to {MAX_LENGTH} ASCII characters without spaces"
 
 
 def matches(pattern: str, class_name: str) -> bool:

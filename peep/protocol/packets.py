@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from peep.protocol import classes
 from peep.signals import (
     GAIN_RANGE_DB,
     MAX_COUNT,
@@ -70,7 +71,10 @@ class ExceptionCode(enum.IntEnum):
 
 
 Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
-ClassName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+ClassName = Annotated[
+    str,
+    Meta(min_length=1, max_length=classes.MAX_LENGTH, pattern=classes.PATTERN),
+]
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 HostName = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[!-~]+$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+$")]

@@ -102,7 +102,7 @@ class ServerApp:
         self._dropped: Counter[Reason] = Counter()
         self._pipeline: Pipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._endpoint, self.note = server_endpoint(plan.port, plan.interfaces)
+        self._endpoint, self._note = server_endpoint(plan.port, plan.interfaces)
         self.port = self._endpoint.port
         self.ready = asyncio.Event()
 
@@ -113,8 +113,9 @@ class ServerApp:
             self._endpoint.close()
             self._engine.stop()
             return summarise(Tally(), self._dropped, Meters(), None)
-        if self._engine.note is not None:
-            self._say(self._engine.note)
+        for note in (self._note, self._engine.note):
+            if note is not None:
+                self._say(note)
         pipeline = Pipeline(self._theme, self._engine, bank, self._rng, self._outcome)
         self._pipeline = pipeline
         machine = ServerProtocol(self._plan.config, self._rng)
@@ -122,6 +123,11 @@ class ServerApp:
             machine, self._endpoint, self._clock, self._on_event
         )
         driver.start()
+        config = self._plan.config
+        self._say(
+            f"listening on UDP port {self.port}, classes {', '.join(config.classes)}, "
+            f"theme {self._theme.name}"
+        )
         self._tick()
         self.ready.set()
         failure = None

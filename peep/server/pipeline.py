@@ -67,10 +67,6 @@ class Pipeline:
         """Return when handle_timer wants to be called, or None."""
         return self._mixer.next_timer()
 
-    def restore(self) -> None:
-        """Bring a new engine to where the last one was."""
-        self._do(self._mixer.restore())
-
     def finish(self) -> None:
         """Account for what will never sound."""
         self._mixer.drain()

@@ -18,6 +18,8 @@ class RecordingEngine:
     `fail` makes `failure()` say a line, as an engine with a dead output would.
     """
 
+    note: str | None = None
+
     def __init__(self, bank: SoundBank) -> None:
         self.commands: list[Command] = []
         self.running = False

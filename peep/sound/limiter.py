@@ -99,15 +99,15 @@ def _wanted_gains(known: NDArray[np.float32]) -> NDArray[np.float64]:
     windows = np.lib.stride_tricks.sliding_window_view(known[1:], 2 * _REACH, axis=0)
     points = windows[:BLOCK_FRAMES].reshape(-1, 2 * _REACH) @ _TAPS
     peaks = np.abs(points).reshape(_STEPS, -1).max(axis=1).astype(np.float64)
-    return np.minimum(1.0, _AIM / np.maximum(peaks, _AIM))
+    return np.asarray(_AIM / np.maximum(peaks, _AIM), np.float64)
 
 
 def _taps() -> NDArray[np.float32]:
     """Return, (taps, 4), the windowed sinc that gives a sample and three after it."""
-    offset = np.arange(2 * _REACH)[:, np.newaxis] - (_REACH - 1)
-    offset = offset - np.arange(_OVERSAMPLING) / _OVERSAMPLING
+    whole = np.arange(2 * _REACH)[:, np.newaxis] - (_REACH - 1)
+    offset = whole - np.arange(_OVERSAMPLING) / _OVERSAMPLING
     window = np.cos(np.pi * offset / (2 * _REACH)) ** 2
-    return (np.sinc(offset) * window).astype(np.float32)
+    return np.asarray(np.sinc(offset) * window, np.float32)
 
 
 _TAPS = _taps()

@@ -88,7 +88,7 @@ class LiveEngine:
         except EngineError:
             self._kill()
             raise
-        self._socket.setblocking(False)  # noqa: FBT003 - the name says it
+        self._socket.setblocking(False)
         self.note = answer.note
         self._heard_at = self._clock.now()
         return answer.bank

@@ -28,6 +28,8 @@ class OfflineEngine:
     One graph lives in a process: starting one ends the sound of any other.
     """
 
+    note: str | None = None
+
     def __init__(self, theme: Theme, directory: Path, out: Path, seed: int) -> None:
         """Render a theme, whose files lie in a directory, into `out`."""
         self._theme = theme

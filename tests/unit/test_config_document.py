@@ -70,8 +70,8 @@ def test_all_problems_are_told_at_once_with_line_path_and_hint():
     assert server["classes"].texts(("public",)) == ("public",)
     assert server["out"].choice(["auto", "null"], "auto") == "auto"
     assert problems_of(node) == [
-        "f.yaml:3: server.clases: unknown key 'clases' (did you mean 'classes'?)",
         "f.yaml:2: server.port: expected a whole decimal number, found text: 'much'",
+        "f.yaml:3: server.clases: unknown key 'clases' (did you mean 'classes'?)",
         "f.yaml:4: server.out: unknown 'nul' (did you mean 'null'?)",
     ]
 

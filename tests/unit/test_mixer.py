@@ -233,14 +233,6 @@ def test_beats_are_bounded_and_freed_when_their_origin_goes():
     assert machine.feed(Heartbeat(name="h", rate_hz=1.0), 0.0, "b")
 
 
-def test_a_new_engine_is_brought_to_where_the_last_one_was():
-    machine = mixer()
-    (level,) = machine.feed(State(name="load", value=0.4), 0.0, "a")
-    (beat,) = machine.feed(Heartbeat(name="h", rate_hz=2.0), 0.0, "a")
-    machine.feed(Event(name="ssh"), 0.0)
-    assert machine.restore() == [level, beat]
-
-
 def test_peeps_own_pulse_goes_on_and_is_no_signal():
     theme = Theme(
         name="p",

@@ -63,7 +63,7 @@ def _bubble(t_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
     attack = np.minimum(t_s / 0.0012, 1.0)
     # Loudness: many faint, few strong, capped so that no single one stands out.
     strength = min(rng.pareto(2.2) + 0.25, 2.5) * (radius_m / 2.5e-3) ** 0.3
-    return strength * attack * np.exp(-damping * t_s) * np.sin(phase)
+    return np.asarray(strength * attack * np.exp(-damping * t_s) * np.sin(phase))
 
 
 def _rustle(t_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

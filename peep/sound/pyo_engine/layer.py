@@ -1,11 +1,11 @@
 """A layer: a continuous sound that is synthesised live and follows a value.
 
 A recipe (layers.py) builds its part of the graph once, out of objects it hands to
-`Layer.keep`, and names for every quantity that follows the value what it is at 0, ¼, ½, ¾ and 1
-(`Layer.control`). Setting a value then sets nothing but the ends of smooth ramps. The
-loudness of each recipe was measured at those five values and made good by `level_db`:
-0.5 lies at about -36 LUFS, and 0 to 1 spans about 10 LU in equal steps. Volume alone
-is a poor carrier of a state, so every recipe changes its texture too.
+`Layer.keep`, and names for every quantity that follows the value what it is at 0, ¼,
+½, ¾ and 1 (`Layer.control`). Setting a value then sets nothing but the ends of smooth
+ramps. The loudness of each recipe was measured at those five values and made good by
+`level_db`: 0.5 lies at about -36 LUFS, and 0 to 1 spans about 10 LU in equal steps.
+Volume alone is a poor carrier of a state, so every recipe changes its texture too.
 
 A layer that has faded to silence is stopped, and a stopped pyo object costs nothing.
 """
@@ -58,10 +58,7 @@ class Layer:
         """Go to a value (0…1), or to silence, within `fade_s`."""
         fade_s = min(max(fade_s, _SHORTEST_FADE_S), _LONGEST_FADE_S)
         if value is None:
-            if self._awake and self._rests_at is None:
-                self._ramp(self._sides, [0.0, 0.0], fade_s)
-                fade_frames = math.ceil(fade_s * SAMPLE_RATE_HZ) + BLOCK_FRAMES
-                self._rests_at = frame + fade_frames
+            self._fall_silent(fade_s, frame)
             return
         value = min(max(value, 0.0), 1.0)
         if not self._awake:
@@ -75,6 +72,13 @@ class Layer:
         # A stereo source in the middle keeps its level: both gains are 1 there.
         gain = self._gain * 10 ** (level_db / 20) * math.sqrt(2)
         self._ramp(self._sides, [gains[0] * gain, gains[1] * gain], fade_s)
+
+    def _fall_silent(self, fade_s: float, frame: int) -> None:
+        rests_at = frame + math.ceil(fade_s * SAMPLE_RATE_HZ) + BLOCK_FRAMES
+        # A fade on its way may be hastened, never drawn out again.
+        if self._awake and (self._rests_at is None or rests_at < self._rests_at):
+            self._ramp(self._sides, [0.0, 0.0], fade_s)
+            self._rests_at = rests_at
 
     def tick(self, frame: int) -> bool:
         """Rest once faded out; say whether the layer sounds."""

@@ -19,8 +19,8 @@ from peep.sound.pyo_engine.layer import Layer, Recipe
 def wind(layer: Layer) -> pyo.PyoObject:
     """Wind: a wandering, gusting speed drives bands of air, edges that sing, leaves."""
     mean = layer.control((0.14, 0.27, 0.42, 0.59, 0.78))
-    swing = layer.control((0.08, 0.14, 0.20, 0.25, 0.28))
-    walk = layer.keep(pyo.Randi(min=-0.8, max=0.8, freq=0.17))
+    swing = layer.control((0.08, 0.13, 0.18, 0.22, 0.25))
+    walk = layer.keep(pyo.Randi(min=-0.4, max=0.4, freq=0.17))
     gusts = layer.keep(pyo.Randi(min=-0.6, max=1.0, freq=0.6, add=walk))
     wish = layer.keep(pyo.Sig(gusts, mul=swing, add=mean))
     inert = layer.keep(pyo.Tone(wish, freq=0.8))
@@ -82,7 +82,7 @@ def stream(layer: Layer) -> pyo.PyoObject:
 _DEVIATION = 0.3
 
 RECIPES: Mapping[str, Recipe] = {
-    "wind": Recipe(wind, level_db=(-3.3, -9.1, -12.7, -16.4, -16.9)),
+    "wind": Recipe(wind, level_db=(-3.4, -8.6, -11.8, -14.7, -16.6)),
     "stream": Recipe(stream, level_db=(-7.6, -8.0, -9.1, -10.9, -12.9)),
 }
 

@@ -1,0 +1,512 @@
+"""The program as its users run it: real processes, real sockets, on loopback only.
+
+Each test uses classes and ports of its own, so that whatever else runs on this machine
+is neither heard nor disturbed.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import soundfile
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.network, pytest.mark.audio, pytest.mark.timeout(60)]
+
+FAILED = (
+    "Nov 21 13:00:00 web1 sshd[4242]: Failed password for invalid user hunter2 "
+    "from 203.0.113.7 port 4242 ssh2\n"
+)
+OUT_OF_MEMORY = (
+    "Nov 21 13:00:01 web1 kernel: [ 1.0] Out of memory: Killed process 1234 (java) "
+    "total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB\n"
+)
+
+
+class Program:
+    """A running `peep`, its lines read as they come."""
+
+    def __init__(self, *words, home, stdin=subprocess.DEVNULL):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "peep", *map(str, words)],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(home),
+        )
+        self.lines = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip())
+                self._news.notify_all()
+        with self._news:
+            self.lines.append("(end)")
+            self._news.notify_all()
+
+    def expect(self, text, seconds=15):
+        """Wait until a line holds this text, and return it."""
+        with self._news:
+            found = self._news.wait_for(
+                lambda: (
+                    [ln for ln in self.lines if text in ln]
+                    or self.lines[-1:] == ["(end)"]
+                ),
+                seconds,
+            )
+        assert isinstance(found, list), f"no {text!r} in {self.lines}"
+        return found[0]
+
+    def end(self, number=signal.SIGINT, seconds=2.5):
+        """Send a signal; return the exit code, or fail if it takes too long."""
+        self.process.send_signal(number)
+        code = self.process.wait(seconds)
+        self._reader.join()
+        return code
+
+
+def environment(home):
+    return {
+        **os.environ,
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        # No sound server of whoever runs the tests may be played on.
+        "XDG_RUNTIME_DIR": str(home),
+        "PULSE_SERVER": "unix:/nonexistent",
+    }
+
+
+def peep(*words, home, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "peep", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env=environment(home),
+        **more,
+    )
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start programs that are killed at the end, come what may."""
+    running = []
+
+    def run(*words, **more):
+        running.append(Program(*words, home=tmp_path, **more))
+        return running[-1]
+
+    yield run
+    for program in running:
+        with contextlib.suppress(ProcessLookupError):
+            program.process.kill()
+        program.process.wait()
+        program._reader.join()
+        program.process.stdout.close()
+
+
+@pytest.fixture
+def classes():
+    return f"--classes=test-{secrets.token_hex(4)}"
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def serve(start, classes, *more, output="null"):
+    server = start(
+        "server",
+        "--interfaces=lo",
+        f"--port={free_port()}",
+        f"--output={output}",
+        classes,
+        *more,
+    )
+    server.expect("listening")
+    return server
+
+
+def test_here_leaves_an_audible_file_of_the_right_length_and_a_summary(tmp_path):
+    out = tmp_path / "first.flac"
+    done = peep("here", "--seconds", "4", "--out", out, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    samples, rate = soundfile.read(out)
+    assert len(samples) / rate == pytest.approx(4, abs=0.5)
+    assert abs(samples).max() > 0.005
+    assert (samples[:, 0] != samples[:, 1]).any(), "not mono"
+    assert "Signals in:" in done.stdout
+    assert "LUFS" in done.stdout
+    assert "following the system" in done.stderr
+
+
+def test_a_second_here_says_that_one_runs(start, tmp_path):
+    first = start("here", "--seconds", "30", "--output", "null")
+    first.expect("following")
+    second = peep("here", "--seconds", "1", home=tmp_path)
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert str(first.process.pid) in second.stderr
+    assert first.end() == 0
+
+
+def test_ctrl_c_ends_within_two_seconds_and_leaves_no_process(start):
+    program = start("here", "--output", "null")
+    program.expect("following")
+    (engine,) = psutil.Process(program.process.pid).children()
+    assert program.end() == 0
+    assert not engine.is_running()
+
+
+def test_a_killed_server_leaves_no_engine(start, classes):
+    server = serve(start, classes)
+    (engine,) = psutil.Process(server.process.pid).children()
+    watch = os.pidfd_open(engine.pid)
+    server.process.kill()
+    assert select.select([watch], [], [], 3)[0], "the engine ended"
+    os.close(watch)
+
+
+@pytest.mark.parametrize("server_first", [True, False])
+def test_lines_appended_to_a_log_sound_in_either_order_of_start(
+    start, classes, tmp_path, server_first
+):
+    log = tmp_path / "auth.log"
+    log.touch()
+    agent_words = ("agent", "--interfaces=lo", classes, f"--source=tail:{log}")
+    if server_first:
+        server = serve(start, classes)
+        agent = start(*agent_words)
+    else:
+        agent = start(*agent_words)
+        agent.expect("following")
+        server = serve(start, classes)
+    server.expect("joined", seconds=3)
+    agent.expect("heard by")
+    with log.open("a") as file:
+        file.write(FAILED * 3)
+    log.rename(tmp_path / "auth.log.1")
+    with (tmp_path / "auth.log.1").open("a") as file:
+        file.write(FAILED)
+    log.write_text(FAILED + OUT_OF_MEMORY)
+    server.expect("alert kernel.oom", seconds=1)
+    assert agent.end() == 0
+    assert "6 lines read, 6 matched" in agent.lines[-2]
+    server.expect("left")
+    assert server.end() == 0
+    assert "Signals in: 6; cues: 6" in "\n".join(server.lines)
+
+
+def test_a_dead_agent_is_heard_as_lost_and_its_return_as_back(start, classes, tmp_path):
+    server = serve(start, classes, "--lease=10")
+    words = ("agent", "--interfaces=lo", classes, "--source=system", "--host=web7")
+    agent = start(*words)
+    server.expect("web7 (127.0.0.1) joined")
+    agent.end(signal.SIGKILL)
+    server.expect("web7 is late", seconds=11)
+    server.expect("web7 is lost", seconds=6)
+    server.expect("alert peep.agent-lost from web7: owl")
+    start(*words)
+    server.expect("web7 (127.0.0.1) is back")
+
+
+def test_a_new_server_is_found_without_touching_the_agent(start, classes):
+    port = free_port()
+    words = ("server", "--interfaces=lo", f"--port={port}", "--output=null", classes)
+    first = start(*words)
+    first.expect("listening")
+    agent = start("agent", "--interfaces=lo", classes, "--source=system")
+    first.expect("joined")
+    first.end(signal.SIGKILL)
+    second = start(*words)
+    second.expect("joined")
+    assert agent.process.poll() is None
+
+
+def test_a_dumb_client_with_the_classic_spellings_is_heard(start, tmp_path):
+    port = free_port()
+    server = start("server", "--interfaces=lo", f"--port={port}", "--output=null")
+    server.expect("listening")
+    for words in (
+        ("-noautodiscovery", "-server", "127.0.0.1", "-port", port),
+        ("--no-autodiscovery", "--server", "127.0.0.1", "--port", port),
+    ):
+        done = peep("agent", *words, "--source", "-", home=tmp_path, input=FAILED)
+        assert done.returncode == 0
+        assert "1 lines read, 1 matched" in done.stderr
+    server.end()
+    assert "Signals in: 2; cues: 2" in "\n".join(server.lines)
+
+
+def test_a_dumb_client_is_told_why_nothing_sounds(start, classes, tmp_path):
+    port = free_port()
+    server = start(
+        "server", "--interfaces=lo", f"--port={port}", "--output=null", classes
+    )
+    server.expect("listening")
+    done = peep(
+        "agent",
+        *("-noautodiscovery", "-server", "127.0.0.1", "-port", port, "--source", "-"),
+        home=tmp_path,
+        input=FAILED,
+    )
+    assert "refuses" in done.stderr
+    done = peep("emit", "x", "-server", "127.0.0.1", "-port", port, home=tmp_path)
+    assert done.returncode == 1
+    assert "dumb_networks" in done.stderr
+
+
+def test_emit_finds_the_server_by_itself(start, classes, tmp_path):
+    port = free_port()
+    server = start(
+        "server",
+        "--interfaces=lo",
+        f"--port={port}",
+        "--output=null",
+        classes + ",public",
+    )
+    server.expect("listening")
+    where = ("--interfaces=lo", classes)
+    for words in (
+        ("backup.failed", "--tier=alert"),
+        ("queue", "--state=0.7"),
+        ("build", "--heartbeat=2"),
+    ):
+        done = peep("emit", *words, *where, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"sent to 127.0.0.1 port {port}" in done.stderr
+    server.expect("alert backup.failed from 127.0.0.1: bell")
+    server.end()
+    assert "Signals in: 3; cues: 3" in "\n".join(server.lines)
+
+
+def test_emit_without_a_server_says_so(classes, tmp_path):
+    done = peep("emit", "x", "--interfaces=lo", classes, home=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("peep: no server of class test-")
+
+
+def test_emit_names_every_mistake(tmp_path):
+    words = ("emit", "Bad Name", "--family", "X!", "--state", "7", "--pan", "3")
+    done = peep(*words, "--count", "0", home=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 5
+    done = peep("emit", "x", "--heartbeat", "99", home=tmp_path)
+    assert "--heartbeat 99" in done.stderr
+
+
+LOG = """\
+Dec 10 06:55:46 web1 sshd[1]: Invalid user webmaster from 203.0.113.7
+Dec 10 06:55:48 web1 sshd[1]: Failed password for invalid user webmaster from \
+203.0.113.7 port 3 ssh2
+    at com.example.Stack(Trace.java)
+Dec 10 06:56:20 web1 app[2]: nothing that anybody has a rule for
+Dec 10 06:56:46 web1 sshd[3]: Accepted publickey for anna from 198.51.100.4 port 5 ssh2
+"""
+
+
+def test_render_accounts_for_every_line_and_gives_the_same_bytes_again(tmp_path):
+    log = tmp_path / "auth.log"
+    log.write_text(LOG)
+    sounds = []
+    for name in ("a.flac", "b.flac"):
+        words = ("render", log, "--speed", "6", "--out", tmp_path / name, "--json")
+        done = peep(*words, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+        account = json.loads(done.stdout)
+        assert account["lines"] == 5
+        assert account["unmatched"] == 2
+        suppressed = sum(account["suppressions"].values())
+        assert account["cues"] + suppressed + account["unmatched"] == 5
+        sounds.append((tmp_path / name).read_bytes())
+    assert sounds[0] == sounds[1]
+    assert account["seconds"] == pytest.approx(60 / 6 + 3, abs=0.1)
+    done = peep(
+        "render", log, "--speed", "60", "--out", tmp_path / "c.wav", home=tmp_path
+    )
+    assert "5 lines: 3 cues" in done.stdout
+    assert "LUFS" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ((), 2, "usage: peep COMMAND"),
+        (("--help",), 0, "examples:"),
+        (("help",), 0, "examples:"),
+        (("--version",), 0, "peep 0."),
+        (("sever",), 2, "did you mean server?"),
+        (("xyzzy",), 2, "no command 'xyzzy'; see"),
+        (("agent", "--help"), 0, "-noautodiscovery -server noc"),
+        (("agent", "-noautodiscovery"), 2, "needs -server HOST"),
+        (("agent", "-server", "x"), 2, "add -noautodiscovery"),
+        (("agent", "--source", "tial:/x"), 2, "did you mean 'tail'"),
+        (("agent", "--source", "tail:x"), 2, "absolute path"),
+        (("agent", "--rules", "sduo"), 2, "did you mean 'sudo'"),
+        (("agent", "--classes", "a b"), 2, "'a b' is not 1 to 64"),
+        (("agent", "--classes", ","), 2, "names nothing"),
+        (("agent", "--interfaces", "nope0"), 1, "no interface 'nope0'"),
+        (
+            ("agent", "-noautodiscovery", "-server", "no.such.host.invalid"),
+            1,
+            "cannot find server 'no.such.host.invalid'",
+        ),
+        (("server", "--port", "0"), 2, "'0' is no port"),
+        (("server", "--seconds", "-1"), 2, "not a number above 0"),
+        (("server", "--seconds", "x"), 2, "not a number above 0"),
+        (("server", "--lease", "5"), 2, "between 10 and 300"),
+        (("server", "--theme", "wetlnd"), 2, "did you mean 'wetland'"),
+        (("server", "--output", "file:/nonexistent/x.flac"), 1, "/nonexistent"),
+        (("server", "--output", "file:x.mp4"), 1, ".flac"),
+        (("server", "--output", "loud"), 1, "loud"),
+        (("render", "/nonexistent.log", "--out", "x.flac"), 1, "/nonexistent.log"),
+        (("render", "LOG", "--out", "/nonexistent/x.flac"), 1, "/nonexistent"),
+        (("render", "EMPTY", "--out", "OUT"), 1, "no line of"),
+        (("render", "YEARS", "--out", "OUT"), 1, "--speed"),
+        (("rules",), 2, "say `test`"),
+        (("rules", "--help"), 0, "peep rules test"),
+        (("rules", "test", "/nonexistent.log"), 1, "/nonexistent.log"),
+        (("rules", "test", "LOG"), 0, "3 of 5 lines matched"),
+        (("rules", "test", "LOG", "--json"), 0, '"rule": '),
+        (("rules", "test", "LOG", "--unmatched"), 0, "nothing that anybody"),
+        (("config", "check"), 1, "defaults are used"),
+        (("config", "check", "/nonexistent.yaml"), 2, "/nonexistent.yaml"),
+        (("config", "check", "GOOD"), 0, "ok"),
+        (("config", "check", "BAD"), 2, "did you mean 'port'"),
+        (("server", "--config", "BAD"), 2, "did you mean 'port'"),
+    ],
+)
+def test_each_use_and_misuse_gets_its_line_and_code(tmp_path, words, code, says):
+    files = {
+        "LOG": LOG,
+        "EMPTY": "no time here\n",
+        "YEARS": "2001-01-01T00:00:00Z a\n2020-01-01T00:00:00Z b\n",
+        "GOOD": "server: {classes: [a]}\n",
+        "BAD": "server: {prot: 1}\n",
+        "OUT": None,
+    }
+    for name, text in files.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    filled = [tmp_path / w if w in files and w != "OUT" else w for w in words]
+    filled = [tmp_path / "out.flac" if w == "OUT" else w for w in filled]
+    if words[:1] in (("agent",), ("server",)) and "--interfaces" not in words:
+        filled.insert(1, "--interfaces=lo")
+    done = peep(*filled, home=tmp_path)
+    assert says in done.stdout + done.stderr
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    if code:
+        assert done.stderr.count("\n") <= 1 or "usage:" in done.stderr + done.stdout
+
+
+def test_five_mistakes_in_a_configuration_give_five_lines(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        "server:\n  prot: 2001\n  lease_s: 5\n  theme: wetlnd\n"
+        "agent:\n  sources: [{tial: /x}]\n  rules: [sduo]\n"
+    )
+    done = peep("config", "check", bad, home=tmp_path)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    for number, (line, path) in enumerate(
+        zip(
+            lines,
+            ["server.prot", "server.lease_s", "server.theme", "agent.", "agent."],
+            strict=True,
+        )
+    ):
+        assert line.startswith(f"peep: {bad}:{(2, 3, 4, 6, 7)[number]}: {path}")
+    assert sum("did you mean" in line for line in lines) == 4
+
+
+def test_rules_and_theme_that_are_broken_are_found_by_config_check(tmp_path):
+    (tmp_path / "mine.yaml").write_text("- {name: a, match: '(', event: x}\n")
+    (tmp_path / "theme").mkdir()
+    (tmp_path / "theme" / "theme.yaml").write_text("theme: mine\nsuonds: {}\n")
+    config = tmp_path / "peep.yaml"
+    config.write_text("server: {theme: ./theme}\nagent: {rules: [mine.yaml]}\n")
+    done = peep("config", "check", config, home=tmp_path)
+    assert done.returncode == 2
+    assert "mine.yaml:1" in done.stderr
+    assert "did you mean 'sounds'" in done.stderr
+
+
+def test_a_port_that_was_asked_for_and_is_busy_is_an_error(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        words = ("server", "--interfaces=lo", f"--port={port}", "--output=null")
+        done = peep(*words, home=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"peep: UDP port {port} is busy\n"
+
+
+def test_a_log_that_cannot_be_followed_is_said_and_the_rest_goes_on(
+    start, classes, tmp_path
+):
+    agent = start(
+        *("agent", "--interfaces=lo", classes),
+        *(f"--source=tail:{tmp_path}", "--source=system"),
+    )
+    agent.expect("not a regular file")
+    assert agent.process.poll() is None
+    assert agent.end() == 0
+
+
+def test_peep_into_a_closed_pipe_ends_quietly(tmp_path):
+    log = tmp_path / "auth.log"
+    log.write_text(LOG * 2000)
+    done = subprocess.run(
+        f"{sys.executable} -m peep rules test {log} 2>{tmp_path}/err | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=environment(tmp_path),
+    )
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in (tmp_path / "err").read_text()
+
+
+def test_a_full_disk_under_the_output_is_said_once_and_ends_in_failure(
+    start, classes, tmp_path
+):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is refused here")
+    try:
+        server = start(
+            *("server", "--interfaces=lo", f"--port={free_port()}", classes),
+            f"--output=file:{small}/a.wav",
+        )
+        server.expect("No space left")
+        assert server.process.poll() is None, "it goes on"
+        assert server.end() == 1
+        assert "\n".join(server.lines).count("No space left") == 1
+    finally:
+        subprocess.run(["umount", str(small)], check=False)

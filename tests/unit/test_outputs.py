@@ -1,0 +1,191 @@
+"""Outputs paced by the clock, and sound files."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peep.clock import ManualClock
+from peep.errors import EngineError
+from peep.sound import files
+from peep.sound.engine import BLOCK_FRAMES
+from peep.sound.files import SoundWriter
+from peep.sound.outputs import (
+    BLOCK_S,
+    OutputSpec,
+    TimedOutput,
+    open_output,
+    parse_output,
+)
+
+
+class Noise:
+    """A feed of a number of blocks; stalls, when told to, at one of them."""
+
+    def __init__(self, blocks, clock=None, stall=(-1, 0.0)):
+        self.underruns = 0
+        self.failure = None
+        self.pulled = []
+        self._rng = np.random.default_rng(1)
+        self._blocks = blocks
+        self._clock = clock
+        self._stall_at, self._stall_s = stall
+
+    def pull(self):
+        if len(self.pulled) == self._stall_at:
+            self._clock.advance(self._stall_s)
+        block = self._rng.uniform(-0.5, 0.5, (BLOCK_FRAMES, 2)).astype(np.float32)
+        self.pulled.append(block)
+        return block
+
+    def over(self, wait_s=0.0):
+        return len(self.pulled) >= self._blocks
+
+
+def timed(clock, writer=None):
+    return TimedOutput(writer, clock=clock, sleep=clock.advance)
+
+
+def written(path, blocks=100):
+    feed = Noise(blocks)
+    timed(ManualClock(), SoundWriter(path)).run(feed)
+    return feed
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("auto", OutputSpec("auto")),
+        ("null", OutputSpec("null")),
+        ("device", OutputSpec("device")),
+        ("device:USB: left", OutputSpec("device", "USB: left")),
+        ("file:/tmp/a:b.wav", OutputSpec("file", "/tmp/a:b.wav")),
+    ],
+)
+def test_an_output_is_read_as_written(text, spec):
+    assert parse_output(text) == spec
+
+
+@pytest.mark.parametrize("text", ["", "file", "file:", "device:", "nul", "null:x"])
+def test_an_output_that_is_none_is_refused_with_the_forms_there_are(text):
+    with pytest.raises(EngineError, match="auto, null, device, device:NAME or file"):
+        parse_output(text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_an_output(text):
+    try:
+        assert parse_output(text).kind in {"auto", "null", "device", "file"}
+    except EngineError as error:
+        assert "\n" not in str(error).replace(text, "")
+
+
+def test_a_timed_output_plays_in_real_time():
+    clock = ManualClock()
+    feed = Noise(1000)
+    timed(clock).run(feed)
+    assert clock.now() == pytest.approx(999 * BLOCK_S)
+    assert feed.underruns == 0
+
+
+def test_a_timed_output_plays_for_as_long_as_it_is_told():
+    clock = ManualClock()
+    feed = Noise(1000)
+    timed(clock).run(feed, for_s=0.5)
+    assert len(feed.pulled) == pytest.approx(0.5 / BLOCK_S, abs=1)
+
+
+def test_a_short_stall_is_caught_up_with():
+    clock = ManualClock()
+    feed = Noise(1000, clock, stall=(500, 0.2))
+    timed(clock).run(feed)
+    assert clock.now() == pytest.approx(999 * BLOCK_S)
+    assert feed.underruns == 0
+
+
+def test_a_long_stall_is_let_go_counted_and_not_followed_by_a_burst():
+    clock = ManualClock()
+    feed = Noise(1000, clock, stall=(500, 3600.0))
+    timed(clock).run(feed)
+    assert clock.now() == pytest.approx(3600 + 999 * BLOCK_S, abs=0.02)
+    assert feed.underruns == 1
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "A.FLAC"])
+def test_a_file_holds_what_was_played_and_the_same_sound_is_the_same_bytes(
+    tmp_path, name
+):
+    feed = written(tmp_path / name)
+    written(tmp_path / f"again-{name}")
+    sound, rate_hz = soundfile.read(tmp_path / name)
+    assert rate_hz == 48_000
+    assert np.abs(sound - np.concatenate(feed.pulled)).max() < 1e-6
+    first, again = (
+        hashlib.sha256((tmp_path / each).read_bytes()).digest()
+        for each in (name, f"again-{name}")
+    )
+    assert first == again
+
+
+def test_an_ogg_file_holds_the_same_sound_each_time(tmp_path):
+    written(tmp_path / "a.ogg")
+    written(tmp_path / "b.ogg")
+    first, again = (soundfile.read(tmp_path / each)[0] for each in ("a.ogg", "b.ogg"))
+    assert len(first) == 100 * BLOCK_FRAMES
+    assert np.array_equal(first, again)
+
+
+def test_a_file_of_an_unknown_kind_is_refused_with_those_that_work(tmp_path):
+    with pytest.raises(EngineError, match=r"must end in one of \.flac, \.wav, \.ogg"):
+        SoundWriter(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize("place", ["nowhere/a.wav", "."])
+def test_a_file_that_cannot_be_made_is_refused_in_one_line(tmp_path, place):
+    (tmp_path / "folder.wav").mkdir()
+    path = tmp_path / "folder.wav" if place == "." else tmp_path / place
+    with pytest.raises(EngineError, match=r"^cannot write .*\.wav: [^\n]*$"):
+        SoundWriter(path)
+
+
+@pytest.mark.parametrize("name", ["full.wav", "full.flac", "full.ogg"])
+def test_a_full_disk_is_told_once_and_the_sound_goes_on(tmp_path, name):
+    path = tmp_path / name
+    path.symlink_to("/dev/full")
+    feed = written(path, blocks=2000)
+    assert len(feed.pulled) == 2000
+    assert feed.failure == f"{path} is incomplete and of no use: No space left on device"
+
+
+def test_a_writer_that_failed_takes_nothing_more(tmp_path):
+    path = tmp_path / "full.wav"
+    path.symlink_to("/dev/full")
+    block = np.zeros((48_000, 2), np.float32)
+    writer = SoundWriter(path)
+    with pytest.raises(EngineError, match="No space left"):
+        writer.write(block)
+    with pytest.raises(EngineError, match="is closed"):
+        writer.write(block)
+    writer.close()
+
+
+def test_a_wav_file_ends_before_it_overflows_and_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_WAV_FRAMES", 50 * BLOCK_FRAMES)
+    feed = written(tmp_path / "a.wav", blocks=60)
+    assert feed.failure is not None
+    assert feed.failure.endswith("is full: a WAV file holds 4 hours; use .flac")
+    sound, _ = soundfile.read(tmp_path / "a.wav")
+    assert len(sound) == 50 * BLOCK_FRAMES
+
+
+def test_a_file_output_is_opened_by_name(tmp_path):
+    output = open_output(f"file:{tmp_path / 'a.wav'}")
+    feed = Noise(3)
+    output.run(feed)
+    assert soundfile.info(tmp_path / "a.wav").frames == 3 * BLOCK_FRAMES
+    assert output.note is None
+    assert Path(tmp_path / "a.wav").stat().st_size < 10_000
