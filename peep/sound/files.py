@@ -49,19 +49,18 @@ class SoundWriter:
         )
 
     def write(self, block: NDArray[np.float32]) -> None:
-        """Append frames, shape (n, 2). Raises EngineError; the file is then useless."""
+        """Append frames, shape (n, 2). Raises EngineError, and is then closed."""
         if self._file is None:
             raise EngineError(f"{self._path} is closed")
         if self._frames_left is not None:
             self._frames_left -= len(block)
             if self._frames_left < 0:
-                self._file.close()
-                self._sink.close()
-                self._file = None
+                self.close()
                 msg = f"{self._path} is full: a WAV file holds 4 hours; use .flac"
                 raise EngineError(msg)
         self._file.write(block)
-        self._check()
+        if self._sink.error is not None:
+            self.close()
 
     def close(self) -> None:
         """Finish the file. Raises EngineError if that fails; may be called twice."""
@@ -70,16 +69,9 @@ class SoundWriter:
         self._file.close()
         self._file = None
         self._sink.close()
-        self._check()
-
-    def _check(self) -> None:
-        if self._sink.error is None:
-            return
-        self._file = None
-        self._sink.close()
-        reason = self._sink.error.strerror
-        msg = f"{self._path} is incomplete and of no use: {reason}"
-        raise EngineError(msg)
+        if self._sink.error is not None:
+            reason = self._sink.error.strerror
+            raise EngineError(f"{self._path} is incomplete and of no use: {reason}")
 
 
 class _Sink(io.RawIOBase):

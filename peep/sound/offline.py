@@ -46,10 +46,11 @@ class OfflineEngine:
         """Make every sound, open the file. Raises EngineError."""
         if self._master is not None:
             raise EngineError("the sound engine was started twice")
-        # The file first: a bad name is told at once, not after the synthesis.
-        self._writer = SoundWriter(self._out)
         samples = make_samples(self._theme, self._directory)
-        self._master = Master(Graph(self._theme, samples, self._seed))
+        graph = Graph(self._theme, samples, self._seed)
+        # The file last, so that a theme that fails spoils no earlier recording.
+        self._writer = SoundWriter(self._out)
+        self._master = Master(graph)
         return samples.bank
 
     def send(self, commands: Sequence[Command]) -> None:

@@ -58,6 +58,17 @@ steps = st.lists(
 )
 
 
+def within_bounds(command):
+    match command:
+        case Play(voice=voice, sound=sound, variant=variant):
+            known = 0 <= voice < VOICES or voice == PULSE_VOICE
+            return known and variant < len(BANK.variants[sound])
+        case Level(value=value):
+            return value is None or 0 <= value <= 1
+        case Beat(beat=beat):
+            return 0 <= beat < BEATS
+
+
 @given(steps, st.booleans())
 def test_every_signal_becomes_one_outcome_and_no_bound_is_passed(steps, forget):
     mixer = Mixer(THEME, BANK, random.Random(1))
@@ -77,14 +88,7 @@ def test_every_signal_becomes_one_outcome_and_no_bound_is_passed(steps, forget):
                 busy, tier = sounding.get(outcome.place, (0.0, Tier.ROUTINE))
                 assert busy <= now or tier <= outcome.signal.tier, "stolen by less"
         for command in commands:
-            match command:
-                case Play(voice=voice, variant=variant):
-                    assert 0 <= voice < VOICES or voice == PULSE_VOICE
-                    assert variant < len(BANK.variants[command.sound])
-                case Level(value=value):
-                    assert value is None or 0 <= value <= 1
-                case Beat(beat=beat):
-                    assert 0 <= beat < BEATS
+            assert within_bounds(command)
         assert fed - told <= BACKLOG_EVENTS
         due = mixer.next_timer()
         assert due is not None

@@ -158,7 +158,9 @@ def test_a_full_disk_is_told_once_and_the_sound_goes_on(tmp_path, name):
     path.symlink_to("/dev/full")
     feed = written(path, blocks=2000)
     assert len(feed.pulled) == 2000
-    assert feed.failure == f"{path} is incomplete and of no use: No space left on device"
+    assert (
+        feed.failure == f"{path} is incomplete and of no use: No space left on device"
+    )
 
 
 def test_a_writer_that_failed_takes_nothing_more(tmp_path):

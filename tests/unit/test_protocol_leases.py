@@ -1,6 +1,7 @@
 """Finding each other, keeping each other, losing each other."""
 
 import ipaddress
+import itertools
 import random
 
 import pytest
@@ -116,7 +117,7 @@ def test_prompts_come_when_a_third_of_the_lease_is_left():
         for when, sender, _, data in wires.sent
         if sender == SERVER and isinstance(wire.decode(data)[1], packets.Renew)
     ]
-    gaps = [b - a for a, b in zip(prompts, prompts[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(prompts)]
     assert gaps
     assert all(18 <= gap <= 22 for gap in gaps)
 
