@@ -41,6 +41,9 @@ class Identity:
             except BlockingIOError:
                 os.close(fd)
                 continue
+            except OSError:  # a file system without locks
+                os.close(fd)
+                raise
             self._fd = fd
             kept = os.pread(fd, ID_BYTES + 1, 0)
             if len(kept) == ID_BYTES:

@@ -33,7 +33,7 @@ def _logs(directory: Path, depth: int = 1) -> Iterator[Path]:
     except OSError:
         return
     for path in entries:
-        if path.is_dir():
+        if _is_dir(path):
             if depth and path.name not in _DULL_DIRECTORIES and not path.is_symlink():
                 yield from _logs(path, depth - 1)
         elif (
@@ -42,6 +42,13 @@ def _logs(directory: Path, depth: int = 1) -> Iterator[Path]:
             and _is_text(path)
         ):
             yield path
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # in a directory that may be listed, but not entered
+        return False
 
 
 def _is_text(path: Path) -> bool:

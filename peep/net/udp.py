@@ -109,7 +109,8 @@ class UdpDriver(Generic[EventT]):
 
     def _readable(self, sock: socket.socket) -> None:
         now = self._clock.now()
-        with contextlib.suppress(BlockingIOError, ConnectionError):
+        # Read empty, or an error of an earlier datagram; neither is this loop's end.
+        with contextlib.suppress(OSError):
             for _ in range(DRAIN):
                 data, address = sock.recvfrom(READ_BYTES)
                 self._machine.receive_datagram(data, address[:2], now)

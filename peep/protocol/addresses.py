@@ -9,9 +9,14 @@ Address = tuple[str, int]
 
 
 class Broadcast(msgspec.Struct, frozen=True):
-    """Everyone on the driver's interfaces who listens on a port."""
+    """Everyone on the driver's interfaces who listens on a port.
+
+    `within` names interfaces or networks ("lo", "10.1.0.0/16") and nobody outside them
+    is told; empty, it is whoever the driver reaches.
+    """
 
     port: int
+    within: tuple[str, ...] = ()
 
 
 Destination = Address | Broadcast

@@ -176,11 +176,15 @@ class DiscoveryProtocol:
 
 
 def split(classes: Sequence[str]) -> list[list[str]]:
-    """Split classes so that each list fits a discovery datagram."""
+    """Split classes so that each list fits a discovery datagram, and its receiver."""
     out: list[list[str]] = [[]]
     size = 0
     for name in classes:
-        if out[-1] and size + len(name) + 2 > _CLASSES_BYTES:
+        full = (
+            size + len(name) + 2 > _CLASSES_BYTES
+            or len(out[-1]) == packets.MAX_CLASSES
+        )
+        if out[-1] and full:
             out.append([])
             size = 0
         out[-1].append(name)

@@ -33,8 +33,8 @@ class DumbProtocol:
         self._flush_at: float | None = None
         self._repeat_at: float | None = None
         self._sequence = 0
+        self._out: list[Datagram] = []
         self._events: deque[Refused] = deque()
-        self.overflowed = 0
 
     def start(self, now: float) -> None:
         """Begin to repeat states."""
@@ -53,8 +53,7 @@ class DumbProtocol:
             if len(self._soft) > MAX_SOFT:
                 self._soft.popitem(last=False)
         if len(self._queue) >= MAX_QUEUE:
-            self.overflowed += 1
-            return
+            self._flush(now)
         self._queue.append(Born(signal, now - age_s))
         if isinstance(signal, Event) and signal.tier is Tier.ALERT:
             self._flush_at = now
@@ -84,17 +83,19 @@ class DumbProtocol:
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return what is to be sent now, and forget it."""
-        if self._flush_at is None or now < self._flush_at:
-            return []
-        out = []
-        for body in pack(self._queue, now, self._repeat_s):
-            self._sequence += 1
-            header = wire.Header(self._sender_id, sequence=self._sequence)
-            out.append(Datagram(wire.encode(header, body), self._server))
-        self._queue = []
-        self._flush_at = None
+        if self._flush_at is not None and now >= self._flush_at:
+            self._flush(now)
+        out, self._out = self._out, []
         return out
 
     def next_event(self) -> Refused | None:
         """Return the oldest untold event, or None."""
         return self._events.popleft() if self._events else None
+
+    def _flush(self, now: float) -> None:
+        for body in pack(self._queue, now, self._repeat_s):
+            self._sequence += 1
+            header = wire.Header(self._sender_id, sequence=self._sequence)
+            self._out.append(Datagram(wire.encode(header, body), self._server))
+        self._queue = []
+        self._flush_at = None

@@ -286,9 +286,9 @@ def _public(private: X25519PrivateKey) -> bytes:
 
 
 def _shared(private: X25519PrivateKey, theirs: bytes) -> bytes:
-    """Return the secret of both key pairs; RemoteProtocolError for a point of low order.
+    """Return what both key pairs share; RemoteProtocolError for a point of low order.
 
-    Such a point makes the secret zero whatever our own key is (RFC 7748, 6.1).
+    Such a point makes it zero whatever our own key is (RFC 7748, 6.1).
     """
     try:
         return private.exchange(X25519PublicKey.from_public_bytes(theirs))

@@ -90,7 +90,7 @@ class CardOutput:
         while not feed.over():
             try:
                 card = open_card(self._name)
-                pull = _Pull(feed, self._clock)
+                pull = Pull(feed, self._clock)
                 card.start(pull.blocks())
             except (EngineError, miniaudio.MiniaudioError) as error:
                 feed.failure = f"the sound card is gone: {error.args[0]}"
@@ -102,7 +102,7 @@ class CardOutput:
             _close(card)
 
     @staticmethod
-    def _watch(feed: Feed, pull: "_Pull") -> None:
+    def _watch(feed: Feed, pull: "Pull") -> None:
         """Return once the feed is over, or no block was pulled for a second."""
         idle_looks, seen = 0, -1
         while idle_looks < _STALLED_LOOKS and not feed.over(_LOOK_S):
@@ -110,7 +110,7 @@ class CardOutput:
             seen = pull.frames
 
 
-class _Pull:
+class Pull:
     """Cuts blocks into the lengths a card asks for."""
 
     def __init__(self, feed: Feed, clock: Clock) -> None:
@@ -120,7 +120,7 @@ class _Pull:
         self._lock = threading.Lock()  # so that a card given up pulls no more
         self._ended = False
         self._lag_s: float | None = None
-        self._start = clock.now()
+        self._start_s = clock.now()
 
     def blocks(self) -> Generator[bytes, int, None]:
         """Return the generator miniaudio wants, already begun."""
@@ -149,7 +149,7 @@ class _Pull:
 
     def _notice_gap(self) -> None:
         """Count an underrun: the card took a whole buffer less than time has passed."""
-        lag_s = self._clock.now() - self._start - self.frames / SAMPLE_RATE_HZ
+        lag_s = self._clock.now() - self._start_s - self.frames / SAMPLE_RATE_HZ
         if self._lag_s is None:
             self._lag_s = lag_s
         elif lag_s > self._lag_s + _BUFFER_S:

@@ -28,6 +28,7 @@ from peep.theme import SoundBank, Theme
 
 START_TIMEOUT_S = 20.0  # a large theme takes a few seconds on a small machine
 STOP_TIMEOUT_S = 1.0
+REFUSAL_TIMEOUT_S = 0.3  # for a process that said why, and goes by itself
 SILENT_S = 2.0  # the process reports ten times a second
 MAX_OUTBOX = 1024  # commands; a second of the worst storm
 
@@ -73,20 +74,11 @@ class LiveEngine:
                 self._close()
                 msg = f"sound needs {package}: pip install 'peep-auralizer[server]'"
                 raise EngineError(msg)
-        theirs = self._theirs.fileno()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "peep.sound.child", str(theirs)],
-            pass_fds=(theirs,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-        )
-        self._theirs.close()
         try:
+            self._process = self._spawn()
             answer = self._handshake()
         except EngineError:
-            self._kill()
+            self._end(self._clock.now() + REFUSAL_TIMEOUT_S)
             raise
         self._socket.setblocking(False)
         self.note = answer.note
@@ -134,7 +126,7 @@ class LiveEngine:
         if self._process is None:
             self._close()
             return self._meters
-        process, deadline = self._process, self._clock.now() + STOP_TIMEOUT_S
+        deadline = self._clock.now() + STOP_TIMEOUT_S
         self._flush()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
@@ -144,10 +136,28 @@ class LiveEngine:
                 if not packet:
                     break
                 self._hear(packet)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(deadline - self._clock.now(), 0))
-        self._kill()
+        if not self._end(deadline) and self._failure is None:
+            self._failure = (
+                "the sound process had to be killed: a file it wrote is incomplete"
+            )
         return self._meters
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        theirs = self._theirs.fileno()
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "peep.sound.child", str(theirs)],
+                pass_fds=(theirs,),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except OSError as error:
+            msg = f"the sound process cannot be started: {error.strerror}"
+            raise EngineError(msg) from error
+        finally:
+            self._theirs.close()
 
     def _handshake(self) -> link.Ready:
         self._socket.settimeout(START_TIMEOUT_S)
@@ -191,12 +201,19 @@ class LiveEngine:
         self._failure = status.failure
         self.ignored = status.ignored
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+    def _end(self, deadline: float) -> bool:
+        """Wait for the process to end; False if it had to be killed."""
+        process, self._process = self._process, None
         self._close()
+        if process is None:
+            return True
+        try:
+            process.wait(max(deadline - self._clock.now(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return False
+        return True
 
     def _close(self) -> None:
         self._ended = True

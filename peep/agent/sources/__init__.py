@@ -5,6 +5,8 @@ A source is named by a kind and checks its own options. On the command line it i
 `KIND` or `KIND:VALUE`, in YAML any form that `Node.kind` takes.
 """
 
+import math
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +16,7 @@ import yaml
 from peep.agent.sources import stdin, system, tail
 from peep.clock import Clock
 from peep.config.document import Node, parse
+from peep.config.problems import safe
 from peep.errors import ConfigError
 from peep.loglines import Batch
 from peep.signals import Signal
@@ -58,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "system": Kind(system.check, system.SystemSpec, system.SystemSource),
     "stdin": Kind(stdin.check, stdin.StdinSpec, stdin.StdinSource),
 }
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 CHECKS = {name: kind.check for name, kind in KINDS.items()}
 
 
@@ -70,7 +74,9 @@ def open_source(spec: object, clock: Clock) -> Source:
 def from_text(text: str) -> object:
     """Return the spec of `KIND`, `KIND:VALUE`, or `-` for stdin; else ConfigError."""
     name, colon, value = ("stdin", "", "") if text == "-" else text.partition(":")
-    written = yaml.safe_dump({name: value} if colon else name)
+    # A number must stand there without quotes, and on the same line, to be one.
+    plain = float(value) if _NUMBER.fullmatch(value) else value
+    written = yaml.safe_dump({name: plain} if colon else name, width=math.inf)
     node = parse(written, "--source")
     kind, options = node.kind(KINDS)
     spec = KINDS[kind].check(options) if kind else None
@@ -79,5 +85,5 @@ def from_text(text: str) -> object:
             node.problems.raise_if_any()
         except ConfigError as refused:
             why = [line.rpartition("--source:1: ")[2] for line in refused.problems]
-            raise ConfigError([f"--source {text}: {line}" for line in why]) from None
+            raise ConfigError([f"--source {safe(text)}: {line}" for line in why]) from None
     return spec

@@ -42,6 +42,8 @@ class StdinSource:
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield lines as they come, until the end of the input."""
+        if sys.stdin is None:  # closed before we began: that is its end
+            return
         splitter = LineSplitter("-", 0)
         fd = sys.stdin.fileno()
         while data := await _read(fd):

@@ -71,7 +71,7 @@ def read(now: float) -> Reading:
         cpu_s=total_s,
         idle_s=cpu.idle + getattr(cpu, "iowait", 0.0),
         memory=psutil.virtual_memory().percent / 100,
-        disk=max((_fill(part) for part in psutil.disk_partitions()), default=0.0),
+        disk=max((_fill(part) for part in _writable()), default=0.0),
         network_bytes=network,
         at_s=now,
     )
@@ -80,13 +80,15 @@ def read(now: float) -> Reading:
 def judge(last: Reading, this: Reading) -> dict[str, float]:
     """Return states by name, 0…1, from two readings."""
     passed_s = max(1e-3, this.at_s - last.at_s)
-    cpu_s = max(1e-6, this.cpu_s - last.cpu_s)
+    cpu_s = this.cpu_s - last.cpu_s
+    # Of one reading alone, nothing can be said about the CPU.
+    busy = 1 - (this.idle_s - last.idle_s) / cpu_s if cpu_s > 0 else 0.0
     rate = max(0.0, (this.network_bytes - last.network_bytes) / passed_s)
     decades = math.log10(FULL_BYTES_PER_S / QUIET_BYTES_PER_S)
     return {
         # A load of twice the cores is as full as it sounds.
         "system.load": clamp_unit(this.load / this.cores / 2),
-        "system.cpu": clamp_unit(1 - (this.idle_s - last.idle_s) / cpu_s),
+        "system.cpu": clamp_unit(busy),
         "system.memory": clamp_unit((this.memory - NORMAL_FILL) / (1 - NORMAL_FILL)),
         "system.disk": clamp_unit((this.disk - NORMAL_FILL) / (1 - NORMAL_FILL)),
         "system.network": clamp_unit(
@@ -116,6 +118,13 @@ class SystemSource:
             if abs(value - self._told.get(name, -1.0)) >= DEAD_BAND:
                 self._told[name] = value
                 yield State(name=name, value=value)
+
+
+def _writable() -> list[psutil._ntuples.sdiskpart]:
+    # Images and CD-ROMs are full by nature.
+    return [
+        part for part in psutil.disk_partitions() if "ro" not in part.opts.split(",")
+    ]
 
 
 def _fill(part: psutil._ntuples.sdiskpart) -> float:
