@@ -29,8 +29,8 @@ _PERIOD_MS = 10
 _PERIODS = 3  # 30 ms in all: measured to be without gaps, and quick enough
 _BUFFER_S = _PERIOD_MS * _PERIODS / 1000
 _LOOK_S = 0.25
-_STALLED_LOOKS = 4  # a second without a block
-_RETRY_S = 3.0
+_STALLED_LOOKS = 3
+_RETRY_S = 1.0  # looking takes 5 ms; so a card is back within two seconds
 _CLOSING_S = 1.0
 _DRIFT = 0.01  # how quickly a card's own idea of a second is followed
 

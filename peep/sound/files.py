@@ -83,10 +83,7 @@ class _Sink(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.error: OSError | None = None
-        self._raw = path.open("w+b", buffering=0)
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants a Buffer
-        return self._raw.readinto(buffer) or 0
+        self._raw = path.open("wb", buffering=0)
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # libsndfile gives bytes
         rest = memoryview(data)

@@ -381,7 +381,7 @@ def test_a_sound_card_plays_is_lost_and_is_found_again(pulse, live):
         ["parec", "-d", "peep.monitor", "--format=float32le", "--rate=48000", "--raw"],
         stdout=subprocess.PIPE,
     ) as recorder:
-        recorder.stdout.read(SAMPLE_RATE_HZ * 2 * 4)  # a second to settle
+        recorder.stdout.read(SAMPLE_RATE_HZ * 4)  # half a second to settle
         sound = np.frombuffer(recorder.stdout.read(SAMPLE_RATE_HZ * 2 * 4), np.float32)
         recorder.kill()
     stereo = sound.reshape(-1, 2)

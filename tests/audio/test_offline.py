@@ -77,16 +77,16 @@ def test_the_same_commands_give_the_same_bytes(tmp_path):
     assert first != other
 
 
-def test_half_a_busy_minute_of_all_voices_is_clean(tmp_path):
+def test_twenty_busy_seconds_of_all_voices_are_clean(tmp_path):
     script = [
         (0.0, Level("wind", 1.0, 0.0, 0.0, 1.0)),
         (0.0, Level("stream", 1.0, 0.0, 0.0, 1.0)),
     ]
     script += [
         (k * 0.05, Play(k % 32, ("frog", "bell")[k % 2], 0, 0.0, math.sin(k)))
-        for k in range(20, 600)
+        for k in range(20, 400)
     ]
-    sound, reading = render(tmp_path / "a.wav", script, 30.0)
+    sound, reading = render(tmp_path / "a.wav", script, 20.0)
     assert np.isfinite(sound).all()
     assert true_peak_dbtp(sound) <= -0.9
     assert reading.true_peak_dbtp == pytest.approx(true_peak_dbtp(sound), abs=0.05)
