@@ -1,4 +1,4 @@
-"""Where things are: packaged data, configuration, state, cache.
+"""Where things are: packaged data, configuration, state, control sockets.
 
 A wheel carries sounds, configs and man pages inside the package; a checkout has them
 beside it. Root uses /etc and /var/lib, everybody else the XDG directories. The
@@ -30,6 +30,20 @@ def state_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -
     if _uid(uid) == 0 and not environ.get("XDG_STATE_HOME"):
         return Path("/var/lib/peep")
     return _xdg(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def runtime_dir(
+    environ: Mapping[str, str] = os.environ, uid: int | None = None
+) -> Path:
+    """Return where running processes have their control sockets."""
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    # Root is root in every login and in none: a service has no /run/user/0, and after
+    # `su` the variable is somebody else's.
+    if _uid(uid) == 0 and (not base or base.startswith("/run/user/")):
+        return Path("/run/peep")
+    if base.startswith("/"):
+        return Path(base) / "peep"
+    return state_dir(environ, uid) / "run"
 
 
 def _uid(uid: int | None) -> int:

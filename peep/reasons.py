@@ -32,3 +32,9 @@ class Reason(enum.StrEnum):
     UNASKED = "unasked"  # an answer to a question that was not put
     SEALED = "sealed"  # encrypted, and this side holds no key for it
     BAD_SEAL = "bad-seal"  # not sealed with the key it names, or changed on its way
+    UNKNOWN_KEY = "unknown-key"  # sealed with a key that is not held
+    REFUSED = "refused"  # by policy: an address, class or key that is not allowed
+    THROTTLED = "throttled"  # more signals than one sender may send
+    NOT_NEAR = "not-near"  # announced from a network that is none of ours
+    KEY_NEEDED = "key-needed"  # an open session may not speak for a sealed class
+    FOREVER = "forever"  # a lease without end was asked for

@@ -20,7 +20,7 @@ GAIN_RANGE_DB = (-60.0, 12.0)
 
 # `a.b-c_d`, each part starting with a letter or digit: safe in YAML, metrics,
 # file names and on a terminal.
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*\Z"
 _NAME = re.compile(NAME_PATTERN)
 
 

@@ -16,8 +16,15 @@ from peep.errors import SourceError
 from peep.net.sockets import Endpoint, agent_endpoint, plain_endpoint
 from peep.net.udp import UdpDriver
 from peep.protocol.agent import AgentConfig, AgentProtocol
-from peep.protocol.dumb import DumbProtocol, Refused
-from peep.protocol.events import AgentEvent, Dropped, Gone, Joined, Lapsed
+from peep.protocol.dumb import DumbProtocol
+from peep.protocol.events import (
+    AgentEvent,
+    Dropped,
+    Gone,
+    Joined,
+    Lapsed,
+    Refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +127,7 @@ class AgentApp:
     async def _keep(self, source: Stream | Poller) -> None:
         failures = 0
         while True:
+            began = self._clock.now()
             try:
                 if isinstance(source, Poller):
                     await self._poll(source)
@@ -133,6 +141,8 @@ class AgentApp:
                 said = f"{source.describe()}: {type(problem).__name__}: {problem}"
             else:
                 return
+            if self._clock.now() - began > RETRY_S[-1]:
+                failures = 0  # it worked for long: this is another trouble
             pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
             if not failures:
                 self._say(f"cannot follow {said}; trying again")

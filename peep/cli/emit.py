@@ -12,8 +12,8 @@ from peep.clock import SystemClock
 from peep.errors import ConfigError, PeepError
 from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.udp import UdpDriver
-from peep.protocol.discovery import DiscoveryProtocol, Found
-from peep.protocol.dumb import DumbProtocol, Refused
+from peep.protocol.discovery import DiscoveryProtocol, Found, SeekConfig
+from peep.protocol.dumb import DumbProtocol
 from peep.protocol.packets import ID_BYTES, SERVER_PORT
 from peep.protocol.sessions import STALE_REPEATS
 from peep.signals import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peep.protocol.addresses import Address
+    from peep.protocol.events import Refused
 
 FIND_S = 2.0  # patience for the first server
 GATHER_S = 0.3  # and, once there is one, for others
@@ -123,7 +124,8 @@ async def find(
         first.set()
 
     rng = random.Random()  # noqa: S311 - jitter
-    machine = DiscoveryProtocol(os.urandom(ID_BYTES), classes, rng.random)
+    config = SeekConfig(agent_id=os.urandom(ID_BYTES), classes=tuple(classes))
+    machine = DiscoveryProtocol(config, rng.random)
     endpoint, _ = agent_endpoint(interfaces)
     driver: UdpDriver[Found] = UdpDriver(machine, endpoint, SystemClock(), tell)
     driver.start()

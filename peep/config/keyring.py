@@ -110,12 +110,14 @@ def _key_files(directory: Path) -> list[Path]:
 def _load(path: Path, uid: int) -> _Kept:
     # Without O_NONBLOCK a named pipe would hold up the start for ever.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(["is not a file"])
         _check_private(path, status, uid)
-        data = file.read(MAX_KEY_FILE_BYTES + 1)
+        data = os.read(handle, MAX_KEY_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_KEY_FILE_BYTES:
         raise ConfigError([f"a key file has at most {MAX_KEY_FILE_BYTES} bytes"])
     try:

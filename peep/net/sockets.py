@@ -1,6 +1,7 @@
-"""The sockets of one daemon.
+"""Opening the sockets of one daemon.
 
-A socket is bound to 0.0.0.0, since one bound to an address hears no broadcast; where
+For IPv4 and IPv6 one socket each, on the same port; a host may lack either. They are
+bound to 0.0.0.0 and ::, since one bound to an address hears no broadcast; where
 interfaces are named there is one for each, tied to its device. Port 2000 is shared by
 all the agents of a host (SO_REUSEADDR): a broadcast reaches every sharer, a unicast
 only the last that bound it, so answers go to each agent's own port.
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peep.errors import PeepError
-from peep.net.interfaces import Link, links
-from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
+from peep.net.endpoint import Endpoint, Own, peer_of
+from peep.net.interfaces import links
+from peep.protocol.packets import ANNOUNCE_PORT, MAX_DISCOVERY_BYTES, SERVER_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,99 +27,79 @@ if TYPE_CHECKING:
 # Some 10,000 datagrams of a burst; the default holds 256. The kernel gives less
 # where net.core.rmem_max says so.
 RECEIVE_BUFFER_BYTES = 4 << 20
-
-
-class Endpoint:
-    """Own sockets to speak from, shared ones to listen on too."""
-
-    def __init__(
-        self,
-        own: list[tuple[Link | None, socket.socket]],
-        shared: Sequence[socket.socket] = (),
-        reach: Sequence[Link] = (),
-    ) -> None:
-        self._own = own
-        self._shared = list(shared)
-        self._reach = reach
-        self.readers = [sock for _, sock in own] + self._shared
-        self.port = _port_of(own)
-
-    def send(self, data: bytes, to: Address) -> bool:
-        """Send to one address; say whether the kernel took it."""
-        try:
-            self._socket_for(to).sendto(data, to)
-        except OSError:  # unreachable, or the buffer is full: UDP promises nothing
-            return False
-        return True
-
-    def broadcast(self, data: bytes, port: int) -> int:
-        """Send to everyone on every link; return how many links failed."""
-        return sum(not self._send_on(link, data, port) for link in self._reach)
-
-    def close(self) -> None:
-        """Close every socket."""
-        for sock in self.readers:
-            sock.close()
-
-    def _send_on(self, link: Link, data: bytes, port: int) -> bool:
-        for own, sock in self._own:
-            if own is None or own.interface == link.interface:
-                with contextlib.suppress(OSError):
-                    sock.sendto(data, (link.broadcast, port))
-                    return True
-        return False
-
-    def _socket_for(self, to: Address) -> socket.socket:
-        if len(self._own) > 1:
-            ip = ipaddress.ip_address(to[0])
-            for link, sock in self._own:
-                if link is not None and ip in _network(link):
-                    return sock
-        return self._own[0][1]
+MAX_HOPS = 32  # site scope; what crosses more routers wants a locator
+# A port that is free in one family may be taken in the other.
+_PORT_TRIES = 16
+# How a kernel says that it has no IPv6, or none just now.
+_NO_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 def server_endpoint(
-    port: int | None, interfaces: Sequence[str] = ()
+    port: int | None,
+    interfaces: Sequence[str] = (),
+    *,
+    hops: int = 1,
+    mtu_bytes: int = MAX_DISCOVERY_BYTES,
 ) -> tuple[Endpoint, str | None]:
     """Open a server's sockets; with the endpoint comes a note for the operator.
 
     A port that was asked for and is busy is a PeepError; when none was asked for and
     2001 is busy, a free one is taken. On any port but 2001, questions are heard on port
-    2000, where agents ask as well.
+    2000, where agents ask as well. `hops` is how many routers a multicast may cross
+    plus one; no datagram above `mtu_bytes` is sent to a group or broadcast.
     """
-    reach = links(interfaces)
+    names = _names(interfaces)
     note = None
     try:
-        own = _own(port or SERVER_PORT, reach, interfaces)
+        own = _own(port or SERVER_PORT, names, hops)
     except OSError as problem:
         if port is not None or problem.errno != errno.EADDRINUSE:
             raise PeepError(_cannot_bind(port or SERVER_PORT, problem)) from None
-        own = _own(0, reach, interfaces)
+        own = _any_port(names, hops)
         note = f"port {SERVER_PORT} is busy, so port {_port_of(own)} is used"
-    if _port_of(own) == SERVER_PORT:
-        return Endpoint(own, (), reach), note
-    try:
-        return Endpoint(own, _shared(interfaces), reach), note
-    except OSError as problem:
-        why = _cannot_bind(ANNOUNCE_PORT, problem)
-        return Endpoint(own, (), reach), f"{why}: agents that start later may not ask"
+    shared: list[socket.socket] = []
+    if _port_of(own) != SERVER_PORT:
+        try:
+            shared = _shared(names)
+        except OSError as problem:
+            why = _cannot_bind(ANNOUNCE_PORT, problem)
+            note = f"{why}: agents that start later may not ask"
+    endpoint = Endpoint(
+        own,
+        shared,
+        interfaces=names,
+        hears_groups=[sock for _, _, sock in own] + shared,
+        mtu_bytes=min(mtu_bytes, MAX_DISCOVERY_BYTES),
+    )
+    return endpoint, note
 
 
-def agent_endpoint(interfaces: Sequence[str] = ()) -> tuple[Endpoint, str | None]:
+def agent_endpoint(
+    interfaces: Sequence[str] = (),
+    *,
+    hops: int = 1,
+    mtu_bytes: int = MAX_DISCOVERY_BYTES,
+) -> tuple[Endpoint, str | None]:
     """Open an agent's sockets, and say in a note if announcements cannot be heard."""
-    reach = links(interfaces)
+    names = _names(interfaces)
+    own = _any_port(names, hops)
+    shared: list[socket.socket] = []
+    note = None
     try:
-        own = _own(0, reach, interfaces)
-    except OSError as problem:
-        raise PeepError(f"cannot open a UDP socket: {problem.strerror}") from None
-    try:
-        return Endpoint(own, _shared(interfaces), reach), None
+        shared = _shared(names)
     except OSError as problem:
         note = (
             f"{_cannot_bind(ANNOUNCE_PORT, problem)}: servers that start later "
             "will not be noticed"
         )
-        return Endpoint(own, (), reach), note
+    endpoint = Endpoint(
+        own,
+        shared,
+        interfaces=names,
+        hears_groups=shared,
+        mtu_bytes=min(mtu_bytes, MAX_DISCOVERY_BYTES),
+    )
+    return endpoint, note
 
 
 def plain_endpoint(host: str, port: int) -> tuple[Endpoint, Address]:
@@ -128,41 +109,82 @@ def plain_endpoint(host: str, port: int) -> tuple[Endpoint, Address]:
     except (OSError, UnicodeError) as problem:
         why = getattr(problem, "strerror", None) or "not a host name"
         raise PeepError(f"cannot find server {host!r}: {why}") from None
-    family, _, _, _, address = found[0]
+    # Classic servers listen on IPv4 only, and `localhost` is often ::1 first.
+    found.sort(key=lambda row: row[0] != socket.AF_INET)
+    family, _, _, _, sockaddr = next((row for row in found if _leads_to(row)), found[0])
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setblocking(False)
-    return Endpoint([(None, sock)]), (str(address[0]), int(address[1]))
+    return Endpoint([Own(family, "", sock)]), peer_of(sockaddr)
 
 
-def _own(
-    port: int, reach: Sequence[Link], interfaces: Sequence[str]
-) -> list[tuple[Link | None, socket.socket]]:
-    if not interfaces:
-        return [(None, _socket(port))]
-    own: list[tuple[Link | None, socket.socket]] = []
-    try:
-        for name in interfaces:
-            link = next(link for link in reach if link.interface == name)
-            sock = _socket(port, name)
-            own.append((link, sock))
-            port = sock.getsockname()[1]
-    except OSError:
-        for _, sock in own:
-            sock.close()
-        raise
+def _names(interfaces: Sequence[str]) -> list[str]:
+    """Return the names, each once; PeepError if one of them cannot be used."""
+    names = list(dict.fromkeys(interfaces))
+    links(names)
+    return names
+
+
+def _any_port(names: Sequence[str], hops: int) -> list[Own]:
+    said = ""
+    for _ in range(_PORT_TRIES):
+        try:
+            return _own(0, names, hops)
+        except OSError as problem:
+            said = problem.strerror or ""
+            if problem.errno != errno.EADDRINUSE:
+                break
+    raise PeepError(f"cannot open a UDP socket: {said}")
+
+
+def _own(port: int, names: Sequence[str], hops: int) -> list[Own]:
+    own: list[Own] = []
+    with contextlib.ExitStack() as undo:
+        for family in _families():
+            for device in names or [""]:
+                sock = undo.enter_context(_socket(family, port, device))
+                _say_how_far(sock, hops)
+                own.append(Own(family, device, sock))
+                port = sock.getsockname()[1]
+        undo.pop_all()
     return own
 
 
-def _shared(interfaces: Sequence[str]) -> list[socket.socket]:
-    return [_socket(ANNOUNCE_PORT, name, shared=True) for name in interfaces or [""]]
+def _shared(names: Sequence[str]) -> list[socket.socket]:
+    with contextlib.ExitStack() as undo:
+        shared = [
+            undo.enter_context(_socket(family, ANNOUNCE_PORT, device, shared=True))
+            for family in _families()
+            for device in names or [""]
+        ]
+        undo.pop_all()
+    return shared
 
 
-def _socket(port: int, device: str = "", *, shared: bool = False) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _families() -> list[socket.AddressFamily]:
+    """Return which of IPv4 and IPv6 this host has."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            _socket(family, 0).close()
+        except OSError as problem:
+            if problem.errno not in _NO_FAMILY:
+                raise
+        else:
+            found.append(family)
+    return found
+
+
+def _socket(
+    family: socket.AddressFamily, port: int, device: str = "", *, shared: bool = False
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if family == socket.AF_INET:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        else:  # IPv4 has a socket of its own on the same port
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if device:
@@ -176,17 +198,31 @@ def _socket(port: int, device: str = "", *, shared: bool = False) -> socket.sock
     return sock
 
 
-def _port_of(own: list[tuple[Link | None, socket.socket]]) -> int:
-    port: int = own[0][1].getsockname()[1]
+def _say_how_far(sock: socket.socket, hops: int) -> None:
+    hops = max(1, min(hops, MAX_HOPS))
+    if sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, hops)
+        # To this host as well: agent and server may share it.
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hops)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
+
+
+def _leads_to(row: tuple[Any, ...]) -> bool:
+    """Say whether there is a route to an address that getaddrinfo found."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(row[0], socket.SOCK_DGRAM) as asking,
+    ):
+        asking.connect(row[4])
+        return True
+    return False
+
+
+def _port_of(own: Sequence[Own]) -> int:
+    port: int = own[0].sock.getsockname()[1]
     return port
-
-
-def _network(link: Link) -> ipaddress.IPv4Network:
-    # The prefix that the address and its broadcast share.
-    low = int(ipaddress.IPv4Address(link.address))
-    high = int(ipaddress.IPv4Address(link.broadcast))
-    prefix = 32 - (low ^ high).bit_length()
-    return ipaddress.IPv4Network((link.address, prefix), strict=False)
 
 
 def _cannot_bind(port: int, problem: OSError) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from peep.net.endpoint import peer_of
 from peep.protocol.addresses import Broadcast
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from peep.clock import Clock
-    from peep.net.sockets import Endpoint
+    from peep.net.endpoint import Endpoint
     from peep.protocol.addresses import Address, Datagram
 
 DRAIN = 256  # datagrams read before anything else gets a turn
@@ -113,12 +114,12 @@ class UdpDriver(Generic[EventT]):
         with contextlib.suppress(OSError):
             for _ in range(DRAIN):
                 data, address = sock.recvfrom(READ_BYTES)
-                self._machine.receive_datagram(data, address[:2], now)
+                self._machine.receive_datagram(data, peer_of(address), now)
         self.kick()
 
     def _send(self, now: float) -> None:
         for data, to in self._machine.datagrams_to_send(now):
             if isinstance(to, Broadcast):
-                self.unsent += self._endpoint.broadcast(data, to.port)
+                self.unsent += self._endpoint.broadcast(data, to)
             else:
                 self.unsent += not self._endpoint.send(data, to)

@@ -13,7 +13,8 @@ Finding servers is discovery.py's. A lapsed or lost server starts a new burst th
 Alone, the agent keeps the last events in a ring; states and heartbeats are soft: the
 latest of each is told to every new server and repeated every `repeat_s`.
 
-Not handled here: who is trusted (there is no key in an open class).
+A class with a key is sealed: the keys of the shared classes are tried, newest first,
+and no open session is made with a server that shares one. The seal is noise.py's.
 """
 
 from __future__ import annotations
@@ -22,27 +23,32 @@ import enum
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from peep.errors import RemoteProtocolError
 from peep.protocol import lease, packets, wire
 from peep.protocol.addresses import Address, Datagram
 from peep.protocol.batch import Born, pack
-from peep.protocol.discovery import Seeker
-from peep.protocol.events import Dropped, Gone, Joined, Lapsed
+from peep.protocol.discovery import SeekConfig, Seeker
+from peep.protocol.events import Dropped, Gone, Joined, Lapsed, Refused
+from peep.protocol.sealing import Keys, initiate
 from peep.protocol.window import Window
 from peep.reasons import Reason
 from peep.signals import Event, Signal, Tier
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from random import Random
 
     from peep.protocol.addresses import Address
     from peep.protocol.events import AgentEvent
+    from peep.protocol.keys import ClassKey
+    from peep.protocol.noise import Initiator, Transport
     from peep.protocol.packets import Packet
     from peep.signals import Signal
 
 HANDSHAKE_GAPS_S = (0.25, 0.5, 1.0, 2.0, 2.5)
+# A fresh handshake long before sequence numbers run out at 2**32.
+REKEY_AT = 1 << 31
+WAKE_S = 60.0  # longer than any timer of a leased agent waits: the host was suspended
 COMPANY_S = 0.02  # a routine signal waits so long for others
 
 # Bounds. A network full of false servers must not fill an agent's memory.
@@ -52,15 +58,20 @@ MAX_RING = 256  # events kept while alone
 MAX_QUEUE = 8192  # signals waiting in one link for the next flush
 
 
-class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Who this agent is."""
+class AgentConfig(SeekConfig, frozen=True, kw_only=True):
+    """Who this agent is. A class for which there is a key is sealed."""
 
-    agent_id: bytes
     host: str
     classes: tuple[str, ...] = ("public",)
-    labels: dict[str, str] = {}
+    keys: tuple[ClassKey, ...] = ()
+    labels: Mapping[str, str] = {}
     lease_s: int = packets.ANY_LEASE
     repeat_s: int = 30
+
+
+_SESSION = frozenset(
+    {packets.PacketType.ACK, packets.PacketType.RENEW, packets.PacketType.BYE}
+)
 
 
 class _Stage(enum.Enum):
@@ -73,10 +84,16 @@ class _Stage(enum.Enum):
 class _Link:
     """One server, as this agent knows it."""
 
-    def __init__(self, server_id: bytes, address: Address) -> None:
+    def __init__(
+        self, server_id: bytes, address: Address, keys: list[ClassKey]
+    ) -> None:
         self.server_id = server_id
         self.address = address
         self.stage = _Stage.ASKED
+        self.keys = keys  # still to be tried, the best first; none, and it is open
+        self.handshake: Initiator | None = None
+        self.transport: Transport | None = None
+        self.register = b""  # as sent: repeated, it must be the same
         self.session = wire.NO_SESSION
         self.nonce = wire.NO_SESSION
         self.cookie = b""
@@ -89,6 +106,12 @@ class _Link:
         self.repeat_at = 0.0
         self.queue: list[Born] = []
         self.flush_at: float | None = None
+        self.hinted = False
+
+    @property
+    def key_id(self) -> int:
+        """Return the id of the key in use, 0 if the session is open."""
+        return self.keys[0].key_id if self.keys else 0
 
     def next_timer(self) -> float:
         """Return when this link wants to be looked at."""
@@ -107,11 +130,13 @@ class AgentProtocol:
         self._config = config
         self._rng = rng
         self._links: dict[bytes, _Link] = {}
-        self._seeker = Seeker(config.agent_id, config.classes, rng.random, self._known)
+        self._keys = Keys(config.keys)
+        self._seeker = Seeker(config, rng.random, self._known)
         self._soft: OrderedDict[str, Signal] = OrderedDict()
         self._ring: deque[Born] = deque(maxlen=MAX_RING)
         self._out: list[Datagram] = []
         self._events: deque[AgentEvent] = deque()
+        self._handled_at = float("inf")
         self.overflowed = 0  # events pushed out of the ring or a full queue
 
     # -- what the driver calls --------------------------------------------
@@ -144,17 +169,46 @@ class AgentProtocol:
             self.overflowed += len(self._ring) == MAX_RING
             self._ring.append(born)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes that this agent is in."""
+        return self._seeker.classes
+
+    def set_classes(self, classes: Sequence[str], now: float) -> None:
+        """Change classes while running: tell every server, and look for others.
+
+        A server that shares none of them any more is left with a BYE.
+        """
+        self._seeker.classes = tuple(self._config.policy.allowed(classes))
+        for link in list(self._links.values()):
+            if link.stage is _Stage.LEASED:
+                self._say(link, self._introduction())
+        self._seeker.start(now)
+
+    def propose(self, address: Address, now: float) -> None:
+        """Ask a server that somebody says is there."""
+        if all(link.address != address for link in self._links.values()):
+            self._seeker.propose(address, now)
+
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram; what is wrong with it becomes a Dropped event."""
         try:
-            header, body = wire.decode(data)
-            self._receive(header, body, address, now)
+            parsed = wire.parse(data)
+            if parsed.kind in _SESSION:
+                self._on_session(parsed, address, now)
+            else:
+                body = wire.read(parsed.kind, parsed.body)
+                self._on_open(parsed, body, address, now)
         except RemoteProtocolError as problem:
             self._events.append(Dropped(problem.reason, address))
 
     def handle_timer(self, now: float) -> None:
         """Do what has come due."""
+        woke = now - self._handled_at > WAKE_S
+        self._handled_at = now
         self._seeker.handle_timer(now)
+        if woke:
+            self._ask_all()
         for link in list(self._links.values()):
             self._handle_link(link, now)
 
@@ -168,7 +222,7 @@ class AgentProtocol:
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return what is to be sent now, and forget it."""
-        for link in self._links.values():
+        for link in list(self._links.values()):
             if link.flush_at is not None and now >= link.flush_at:
                 self._flush(link, now)
         out = self._seeker.out + self._out
@@ -185,20 +239,20 @@ class AgentProtocol:
 
     # -- words from outside -------------------------------------------------
 
-    def _receive(
-        self, header: wire.Header, body: Packet, address: Address, now: float
+    def _on_open(
+        self, parsed: wire.Parsed, body: Packet, address: Address, now: float
     ) -> None:
         match body:
             case packets.Announce():
-                self._on_announce(header, body, address, now)
+                self._on_announce(parsed.header, body, address, now)
             case packets.Offer():
-                self._on_offer(header, body, address, now)
+                self._on_offer(parsed.header, body, address, now)
             case packets.Grant():
-                self._on_grant(header, body, address, now)
-            case packets.Ack() | packets.Renew() | packets.Bye():
-                self._on_session(header, body, address, now)
-            case packets.Request() | packets.ExceptionHint():
-                pass  # other agents' questions share port 2000; hints end nothing
+                self._on_grant(parsed.header, body, address, now)
+            case packets.ExceptionHint():
+                self._on_hint(parsed.header, body, address, now)
+            case packets.Request():
+                pass  # other agents' questions share port 2000
             case _:
                 raise RemoteProtocolError(Reason.UNASKED)
 
@@ -220,9 +274,14 @@ class AgentProtocol:
             return  # it answered twice, or on two ways
         if header.sender not in self._links and len(self._links) >= MAX_LINKS:
             raise RemoteProtocolError(Reason.TABLE_FULL)
-        link = self._links[header.sender] = _Link(header.sender, address)
-        link.nonce = self._rng.randbytes(packets.ID_BYTES)
+        classes = self._config.policy.allowed(found.classes)
+        # Sealed before open, and never open where one of the classes has a key.
+        keys = self._keys.for_classes(classes)
+        for key_id in [key.key_id for key in keys] or [0]:
+            self._config.policy.check_key(key_id)
+        link = self._links[header.sender] = _Link(header.sender, address, keys)
         link.cookie = found.cookie
+        self._register(link)
         self._handshake(link, now)
 
     def _on_grant(
@@ -233,29 +292,59 @@ class AgentProtocol:
             raise RemoteProtocolError(Reason.UNASKED)
         if link.stage is not _Stage.ASKED:
             return  # the answer to a repeated REGISTER
-        asked = self._config.lease_s
-        longest = packets.MAX_LEASE_S if asked == packets.ANY_LEASE else asked
-        if not packets.MIN_LEASE_S <= body.lease_s <= longest:
-            raise RemoteProtocolError(Reason.MALFORMED, "lease out of bounds")
+        hello = body.hello
+        if link.handshake is not None:
+            hello = link.handshake.read(hello)
+        terms = wire.read_inner(hello, packets.Terms)
+        if terms.session != header.session or terms.server_id != header.sender:
+            raise RemoteProtocolError(Reason.MALFORMED, "swapped ids")
+        link.lease_s = self._acceptable(terms.lease_s)
+        if link.handshake is not None:
+            link.transport = link.handshake.transport()
         # Two servers cannot share an address: the one we knew there is dead.
         for other in [k for k in self._links.values() if k.address == address]:
             if other is not link:
                 del self._links[other.server_id]
         link.session = header.session
-        link.lease_s = float(body.lease_s)
         link.heard_at = now
         link.stage = _Stage.GREETED
         link.tries = 0
         self._handshake(link, now)
 
-    def _on_session(
-        self, header: wire.Header, body: Packet, address: Address, now: float
+    def _on_hint(
+        self,
+        header: wire.Header,
+        body: packets.ExceptionHint,
+        address: Address,
+        now: float,
     ) -> None:
+        """Hints end nothing; one may save waiting for a key that is not held there."""
         link = self._links.get(header.sender)
-        if link is None or link.stage is _Stage.ASKED or link.session != header.session:
+        if link is None or link.address != address:
+            return
+        if body.code is packets.ExceptionCode.UNKNOWN_KEY:
+            if link.stage is _Stage.ASKED and len(link.keys) > 1:
+                self._next_key(link, now)
+        elif link.stage in (_Stage.ASKED, _Stage.GREETED) and not link.hinted:
+            link.hinted = True
+            self._events.append(Refused(address, body.code))
+
+    def _on_session(self, parsed: wire.Parsed, address: Address, now: float) -> None:
+        header = parsed.header
+        link = self._links.get(header.sender)
+        if (
+            link is None
+            or link.stage is _Stage.ASKED
+            or link.session != header.session
+            or link.key_id != header.key_id
+        ):
             raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
         if link.address != address:
             raise RemoteProtocolError(Reason.WRONG_ADDRESS)
+        content = parsed.body
+        if link.transport is not None:
+            content = link.transport.open(header.sequence, parsed.head, content)
+        body = wire.read(parsed.kind, content, sealed=link.transport is not None)
         if not link.window.take(header.sequence):
             raise RemoteProtocolError(Reason.REPLAYED)
         link.heard_at = now
@@ -263,6 +352,8 @@ class AgentProtocol:
             self._drop(link, now)
             return
         if isinstance(body, packets.Renew):
+            if body.lease_s != packets.ANY_LEASE:
+                link.lease_s = self._acceptable(body.lease_s)
             self._say(link, packets.Ack(header.sequence))
         if link.stage is _Stage.LAPSED or (
             link.stage is _Stage.GREETED and isinstance(body, packets.Ack)
@@ -272,22 +363,36 @@ class AgentProtocol:
             link.tries = 0
             link.retry_at = now + lease.ASK_AT * link.lease_s
 
+    def _acceptable(self, lease_s: int) -> float:
+        asked = self._config.lease_s
+        longest = packets.MAX_LEASE_S if asked == packets.ANY_LEASE else asked
+        if not packets.MIN_LEASE_S <= lease_s <= longest:
+            raise RemoteProtocolError(Reason.MALFORMED, "lease out of bounds")
+        return float(lease_s)
+
     # -- what comes due -----------------------------------------------------
 
     def _handle_link(self, link: _Link, now: float) -> None:
-        if link.stage in (_Stage.ASKED, _Stage.GREETED):
-            if link.retry_at is not None and now >= link.retry_at:
-                if link.tries >= len(HANDSHAKE_GAPS_S):
+        match link.stage:
+            case _Stage.ASKED | _Stage.GREETED:
+                if link.retry_at is not None and now >= link.retry_at:
+                    self._try_again(link, now)
+            case _Stage.LEASED:
+                self._keep_lease(link, now)
+            case _Stage.LAPSED:
+                if now >= link.heard_at + lease.LOST_AT * link.lease_s:
                     self._drop(link, now)
-                else:
-                    self._handshake(link, now)
-            return
-        silence = now - link.heard_at
-        if link.stage is _Stage.LAPSED:
-            if silence >= lease.LOST_AT * link.lease_s:
-                self._drop(link, now)
-            return
-        if silence >= link.lease_s:
+
+    def _try_again(self, link: _Link, now: float) -> None:
+        if link.tries < len(HANDSHAKE_GAPS_S):
+            self._handshake(link, now)
+        elif link.stage is _Stage.ASKED and len(link.keys) > 1:
+            self._next_key(link, now)
+        else:
+            self._drop(link, now)
+
+    def _keep_lease(self, link: _Link, now: float) -> None:
+        if now >= link.heard_at + link.lease_s:
             link.stage = _Stage.LAPSED
             link.retry_at = link.flush_at = None
             self._keep(link.queue)
@@ -310,19 +415,42 @@ class AgentProtocol:
             k.server_id for k in self._links.values() if k.stage is not _Stage.LAPSED
         ]
 
+    def _register(self, link: _Link) -> None:
+        """Make the REGISTER for a link's first key, or the open one."""
+        link.nonce = self._rng.randbytes(packets.ID_BYTES)
+        header = wire.Header(self._config.agent_id, link.nonce, key_id=link.key_id)
+        hello = wire.write_inner(packets.Wish(self._config.lease_s))
+        if link.keys:
+            head = wire.encode_head(header, packets.PacketType.REGISTER)
+            link.handshake = initiate(link.keys[0], head, link.cookie)
+            hello = link.handshake.write(hello)
+        link.register = wire.encode(header, packets.Register(link.cookie, hello))
+        link.tries = 0
+
+    def _next_key(self, link: _Link, now: float) -> None:
+        """Try the next older key: the server seems not to hold this one."""
+        link.keys = link.keys[1:]
+        self._register(link)
+        self._handshake(link, now)
+
     def _handshake(self, link: _Link, now: float) -> None:
         if link.stage is _Stage.ASKED:
-            header = wire.Header(self._config.agent_id, link.nonce)
-            body = packets.Register(link.cookie, self._config.lease_s)
-            self._out.append(Datagram(wire.encode(header, body), link.address))
+            self._out.append(Datagram(link.register, link.address))
         else:
-            config = self._config
-            self._say(
-                link,
-                packets.Classes(config.host, list(config.classes), config.labels),
-            )
+            self._say(link, self._introduction())
         link.retry_at = now + HANDSHAKE_GAPS_S[link.tries]
         link.tries += 1
+
+    def _introduction(self) -> packets.Classes:
+        config = self._config
+        classes = list(self.classes[: packets.MAX_CLASSES]) or ["none"]
+        return packets.Classes(config.host, classes, dict(config.labels))
+
+    def _ask_all(self) -> None:
+        """After a suspend, ask first: the server may have given us up."""
+        for link in self._links.values():
+            if link.stage is _Stage.LEASED:
+                self._say(link, packets.Renew())
 
     def _lease(self, link: _Link, now: float) -> None:
         link.stage = _Stage.LEASED
@@ -343,8 +471,11 @@ class AgentProtocol:
 
     def _say(self, link: _Link, body: Packet) -> None:
         link.sequence += 1
-        header = wire.Header(self._config.agent_id, link.session, link.sequence)
-        self._out.append(Datagram(wire.encode(header, body), link.address))
+        header = wire.Header(
+            self._config.agent_id, link.session, link.sequence, link.key_id
+        )
+        seal = None if link.transport is None else link.transport.seal
+        self._out.append(Datagram(wire.encode(header, body, seal), link.address))
 
     def _queue(self, link: _Link, born: Born, now: float) -> None:
         if len(link.queue) >= MAX_QUEUE:
@@ -357,10 +488,14 @@ class AgentProtocol:
             link.flush_at = now + COMPANY_S
 
     def _flush(self, link: _Link, now: float) -> None:
-        for body in pack(link.queue, now, self._config.repeat_s):
+        sealed = link.transport is not None
+        for body in pack(link.queue, now, self._config.repeat_s, sealed=sealed):
             self._say(link, body)
         link.queue = []
         link.flush_at = None
+        if link.sequence >= REKEY_AT:
+            self._say(link, packets.Bye())
+            self._drop(link, now)
 
     def _keep(self, queue: list[Born]) -> None:
         """Put unsent events back into the ring if nobody else hears them."""

@@ -1,10 +1,11 @@
 """Many signals in a datagram: names that repeat are sent once.
 
-Only what an open class may carry is written: an event's text and instance have no
-field here, so they cannot leave the host by mistake.
+An open session's events have no field for text and instance, so they cannot leave the
+host by mistake; a sealed session's have.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 
@@ -12,7 +13,11 @@ from peep.errors import RemoteProtocolError
 from peep.protocol.packets import (
     MAX_AGE_MS,
     MAX_DATAGRAM_BYTES,
+    MAX_INSTANCE_BYTES,
     MAX_SIGNALS,
+    MAX_WIRE_TEXT_BYTES,
+    SealedEvent,
+    SealedSignals,
     Signals,
     WireEvent,
     WireHeartbeat,
@@ -36,8 +41,9 @@ from peep.signals import (
 # tier 1, count 5, pan 2, gain 3, age 5.
 _SIGNAL_BYTES = 24
 _NAME_OVERHEAD_BYTES = 2
-# The five array headers and repeat_s.
-_BODY_BYTES = 20
+_SEALED_BYTES = 5  # the headers of text and instance
+# The five array headers, repeat_s, and a seal.
+_BODY_BYTES = 20 + 16
 _ROOM = MAX_DATAGRAM_BYTES - HEADER_BYTES - _BODY_BYTES
 
 
@@ -61,7 +67,9 @@ class _Names:
         return self.index.setdefault(name, len(self.index))
 
 
-def pack(batch: Iterable[Born], now: float, repeat_s: int) -> Iterator[Signals]:
+def pack(
+    batch: Iterable[Born], now: float, repeat_s: int, *, sealed: bool = False
+) -> Iterator[Signals | SealedSignals]:
     """Yield as few packets as carry all these signals, in order."""
     taken: list[Born] = []
     names: set[str] = set()
@@ -72,20 +80,23 @@ def pack(batch: Iterable[Born], now: float, repeat_s: int) -> Iterator[Signals]:
         if isinstance(signal, Event):
             wanted.add(signal.family)
         new = wanted - names
-        more = _SIGNAL_BYTES + sum(_NAME_OVERHEAD_BYTES + len(name) for name in new)
+        own = _SIGNAL_BYTES
+        if sealed and isinstance(signal, Event):
+            own += _SEALED_BYTES + _length(signal.instance) + _length(signal.text)
+        more = own + sum(_NAME_OVERHEAD_BYTES + len(name) for name in new)
         if taken and (size + more > _ROOM or len(taken) == MAX_SIGNALS):
-            yield _packet(taken, now, repeat_s)
+            yield _packet(taken, now, repeat_s, sealed=sealed)
             taken, names, size = [], set(), 0
-            more = _SIGNAL_BYTES + sum(2 + len(name) for name in wanted)
+            more = own + sum(_NAME_OVERHEAD_BYTES + len(name) for name in wanted)
             new = wanted
         taken.append(born)
         names |= new
         size += more
     if taken:
-        yield _packet(taken, now, repeat_s)
+        yield _packet(taken, now, repeat_s, sealed=sealed)
 
 
-def unpack(packet: Signals, host: str, now: float) -> list[Born]:
+def unpack(packet: Signals | SealedSignals, host: str, now: float) -> list[Born]:
     """Return the signals, born on the receiver's clock.
 
     RemoteProtocolError if an index or a name is not one.
@@ -99,9 +110,13 @@ def unpack(packet: Signals, host: str, now: float) -> list[Born]:
         raise RemoteProtocolError(Reason.MALFORMED, "index without name") from None
 
 
-def _packet(batch: Sequence[Born], now: float, repeat_s: int) -> Signals:
+def _packet(
+    batch: Sequence[Born], now: float, repeat_s: int, *, sealed: bool
+) -> Signals | SealedSignals:
     index = _Names()
-    events, states, heartbeats = [], [], []
+    events: list[WireEvent] = []
+    states: list[WireState] = []
+    heartbeats: list[WireHeartbeat] = []
     for born in batch:
         signal = born.signal
         name = index(signal.name)
@@ -112,19 +127,41 @@ def _packet(batch: Sequence[Born], now: float, repeat_s: int) -> Signals:
                 family = index(signal.family)
                 count = max(1, min(MAX_COUNT, signal.count))
                 age_ms = max(0, min(MAX_AGE_MS, int((now - born.born) * 1000)))
-                events.append(
-                    WireEvent(name, signal.tier, family, count, pan, gain, age_ms)
-                )
+                fields = (name, signal.tier, family, count, pan, gain, age_ms)
+                if sealed:
+                    instance = _cut(signal.instance, MAX_INSTANCE_BYTES)
+                    text = _cut(signal.text, MAX_WIRE_TEXT_BYTES)
+                    events.append(SealedEvent(*fields, instance, text))
+                else:
+                    events.append(WireEvent(*fields))
             case State():
                 value = round(clamp_unit(signal.value) * 10_000)
                 states.append(WireState(name, value, pan, gain))
             case Heartbeat():
                 rate = round(min(MAX_RATE_HZ, max(0.0, signal.rate_hz)) * 1000)
                 heartbeats.append(WireHeartbeat(name, rate, pan, gain))
-    return Signals(list(index.index), events, states, heartbeats, repeat_s)
+    names = list(index.index)
+    if sealed:
+        sealed_events = cast("list[SealedEvent]", events)
+        return SealedSignals(names, sealed_events, states, heartbeats, repeat_s)
+    return Signals(names, events, states, heartbeats, repeat_s)
 
 
-def _values(packet: Signals, host: str, now: float) -> Iterator[Born]:
+def _length(text: str) -> int:
+    return min(MAX_WIRE_TEXT_BYTES, len(text) if text.isascii() else 4 * len(text))
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    """Return as much of a text as fits, never half a character."""
+    if len(text) * 4 <= max_bytes:
+        return text
+    data = text.encode("utf-8", "replace")
+    return (
+        text if len(data) <= max_bytes else data[:max_bytes].decode("utf-8", "ignore")
+    )
+
+
+def _values(packet: Signals | SealedSignals, host: str, now: float) -> Iterator[Born]:
     names = packet.names
 
     def named(index: int) -> str:
@@ -142,6 +179,8 @@ def _values(packet: Signals, host: str, now: float) -> Iterator[Born]:
             pan=event.pan / 100,
             gain_db=event.gain / 10,
             host=host,
+            instance=event.instance if isinstance(event, SealedEvent) else "",
+            text=event.text if isinstance(event, SealedEvent) else "",
         )
         yield Born(signal, now - event.age_ms / 1000)
     for state in packet.states:

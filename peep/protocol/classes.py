@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 MAX_LENGTH = 64
-PATTERN = r"^[!-~]+$"  # printable ASCII without a space
+PATTERN = r"^[!-~]+\Z"  # printable ASCII without a space
 _NAME = re.compile(PATTERN)
 
 

@@ -15,16 +15,21 @@ import msgspec
 from peep.errors import RemoteProtocolError
 from peep.protocol import packets, wire
 from peep.protocol.addresses import Address, Broadcast, Datagram, Destination
+from peep.protocol.classes import shared
 from peep.protocol.packets import ANNOUNCE_PORT, MAX_DISCOVERY_BYTES, SERVER_PORT
+from peep.protocol.policy import Network, Policy, within
+from peep.protocol.profiles import PEEP, Profile
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from peep.protocol.lease import Chance
 
-SEEK_GAPS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 ANSWER_WINDOW_S = 5.0  # an OFFER later than this answers nothing
+START_JITTER_S = 0.1
+ANSWER_SPREAD_S = 0.25
+ANSWERS_PER_S = 1000.0  # that a server takes without losing any
 ASK_AGAIN_S = 1.0  # per address: an announcement storm must not become ours
 MAX_ASKED = 256  # addresses remembered for that; a storm of false servers
 
@@ -36,6 +41,21 @@ _CLASSES_BYTES = (
     - packets.MAX_HEARD * (packets.ID_BYTES + 2)
     - 12
 )
+
+
+class SeekConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, for what, and how loudly.
+
+    `subnets` says of a class where its name may be told, and of others nothing. `near`
+    are the networks from which announcements are believed; None believes all.
+    """
+
+    agent_id: bytes
+    classes: tuple[str, ...]
+    profile: Profile = PEEP
+    policy: Policy = Policy()
+    subnets: Mapping[str, tuple[str, ...]] = {}
+    near: tuple[Network, ...] | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -52,59 +72,77 @@ class Seeker:
 
     def __init__(
         self,
-        agent_id: bytes,
-        classes: Sequence[str],
+        config: SeekConfig,
         chance: Chance,
         known: Callable[[], list[bytes]],
     ) -> None:
-        self._agent_id = agent_id
-        self._classes = tuple(classes)
+        self._config = config
         self._chance = chance
         self._known = known
         self._asked: OrderedDict[Address, float] = OrderedDict()
+        self._planned: dict[Address, float] = {}
         self._requests = 0
         self._step = 0
         self._at: float | None = None
         self._last_request = float("-inf")
+        self.classes = config.classes
         self.out: list[Datagram] = []
 
     def start(self, now: float) -> None:
-        """Begin a burst."""
+        """Begin a burst, a moment from now: hosts that boot together must spread."""
         self._step = 0
-        self._at = now
+        self._at = now + START_JITTER_S * self._chance()
 
     def stop(self) -> None:
         """Ask no more."""
         self._at = None
+        self._planned.clear()
 
     def next_timer(self) -> float | None:
         """Return when the next REQUEST is due, or None."""
-        return self._at
+        times = list(self._planned.values())
+        if self._at is not None:
+            times.append(self._at)
+        return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
         """Ask, if it is time."""
+        for address in [a for a, due in self._planned.items() if due <= now]:
+            del self._planned[address]
+            self._request(address, self.classes, now)
         if self._at is None or now < self._at:
             return
-        self._request(Broadcast(SERVER_PORT), now)
-        self._request(Broadcast(ANNOUNCE_PORT), now)
-        if self._step < len(SEEK_GAPS_S):
-            self._at = now + SEEK_GAPS_S[self._step] * (0.75 + self._chance() / 2)
+        for subnets, classes in by_subnets(self.classes, self._config.subnets):
+            self._request(Broadcast(SERVER_PORT, subnets), classes, now)
+            self._request(Broadcast(ANNOUNCE_PORT, subnets), classes, now)
+        gaps = self._config.profile.seek_gaps_s
+        if self._step < len(gaps):
+            self._at = now + gaps[self._step] * (0.75 + self._chance() / 2)
             self._step += 1
         else:
             self._at = None
 
+    def propose(self, address: Address, now: float) -> None:
+        """Ask a server that somebody says is there."""
+        if self._may_ask(address, now):
+            self._request(address, self.classes, now)
+
     def on_announce(self, body: packets.Announce, address: Address, now: float) -> None:
-        """Ask a server that announced itself, if it may be one of ours."""
-        wild = any(name.startswith("*.") for name in body.classes)
-        if not wild and set(body.classes).isdisjoint(self._classes):
+        """Ask a server that announced itself, if it may be one of ours.
+
+        RemoteProtocolError if it is not near, or refused by policy.
+        """
+        self._config.policy.check_address(address[0])
+        near = self._config.near
+        known = near is None or address in self._asked
+        if not known and not within(address[0], near or ()):
+            raise RemoteProtocolError(Reason.NOT_NEAR)
+        if not shared(body.classes, self.classes):
             return
-        if now - self._asked.get(address, float("-inf")) < ASK_AGAIN_S:
-            return
-        self._asked[address] = now
-        self._asked.move_to_end(address)
-        if len(self._asked) > MAX_ASKED:
-            self._asked.popitem(last=False)
-        self._request(address, now)
+        if self._may_ask(address, now) and len(self._planned) < MAX_ASKED:
+            # All its agents hear this at once: a thousand answers need a second.
+            spread_s = max(ANSWER_SPREAD_S, body.agents / ANSWERS_PER_S)
+            self._planned[address] = now + spread_s * self._chance()
 
     def on_offer(
         self, header: wire.Header, body: packets.Offer, address: Address, now: float
@@ -112,28 +150,42 @@ class Seeker:
         """Return what was offered; RemoteProtocolError if nobody asked for it."""
         if now - self._last_request > ANSWER_WINDOW_S:
             raise RemoteProtocolError(Reason.UNASKED)
-        classes = tuple(name for name in body.classes if name in self._classes)
+        self._config.policy.check_address(address[0])
+        classes = tuple(name for name in self.classes if name in body.classes)
         if not classes:
             raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
         return Found(address, header.sender, classes, body.cookie)
 
-    def _request(self, to: Destination, now: float) -> None:
+    def _may_ask(self, address: Address, now: float) -> bool:
+        if now - self._asked.get(address, float("-inf")) < ASK_AGAIN_S:
+            return False
+        self._asked[address] = now
+        self._asked.move_to_end(address)
+        if len(self._asked) > MAX_ASKED:
+            self._asked.popitem(last=False)
+        return True
+
+    def _request(self, to: Destination, classes: Sequence[str], now: float) -> None:
         self._last_request = now
         self._requests += 1
-        header = wire.Header(self._agent_id, sequence=self._requests)
+        header = wire.Header(self._config.agent_id, sequence=self._requests)
         heard = self._known()[: packets.MAX_HEARD]
-        for classes in split(self._classes):
-            body = packets.Request(classes, heard)
+        for part in split(classes, _CLASSES_BYTES):
+            body = packets.Request(part, heard)
             self.out.append(Datagram(wire.encode(header, body), to))
 
 
 class DiscoveryProtocol:
     """Looks for servers and agrees nothing with them."""
 
-    def __init__(self, agent_id: bytes, classes: Sequence[str], chance: Chance) -> None:
+    def __init__(self, config: SeekConfig, chance: Chance) -> None:
         self._found: dict[bytes, Found] = {}
-        self._seeker = Seeker(agent_id, classes, chance, lambda: list(self._found))
+        self._seeker = Seeker(config, chance, lambda: list(self._found))
         self._events: deque[Found] = deque()
+
+    def propose(self, address: Address, now: float) -> None:
+        """Ask a server that somebody says is there."""
+        self._seeker.propose(address, now)
 
     def start(self, now: float) -> None:
         """Begin a burst."""
@@ -175,18 +227,25 @@ class DiscoveryProtocol:
         return self._events.popleft() if self._events else None
 
 
-def split(classes: Sequence[str]) -> list[list[str]]:
-    """Split classes so that each list fits a discovery datagram, and its receiver."""
+def by_subnets(
+    classes: Sequence[str], subnets: Mapping[str, tuple[str, ...]]
+) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Group classes by where their names may be told; () is everywhere."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in classes:
+        groups.setdefault(subnets.get(name, ()), []).append(name)
+    return list(groups.items())
+
+
+def split(classes: Sequence[str], room_bytes: int) -> list[list[str]]:
+    """Split classes so that each list fits a discovery datagram."""
     out: list[list[str]] = [[]]
     size = 0
     for name in classes:
-        full = (
-            size + len(name) + 2 > _CLASSES_BYTES
-            or len(out[-1]) == packets.MAX_CLASSES
-        )
-        if out[-1] and full:
+        full = len(out[-1]) == packets.MAX_CLASSES
+        if out[-1] and (full or size + len(name) + 2 > room_bytes):
             out.append([])
             size = 0
         out[-1].append(name)
         size += len(name) + 2
-    return out
+    return [part for part in out if part]

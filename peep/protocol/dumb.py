@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-import msgspec
-
 from peep.errors import RemoteProtocolError
 from peep.protocol import packets, wire
 from peep.protocol.addresses import Address, Datagram
 from peep.protocol.agent import COMPANY_S, MAX_QUEUE, MAX_SOFT
 from peep.protocol.batch import Born, pack
+from peep.protocol.events import Refused
 from peep.signals import Event, Signal, Tier
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The server says why it does not take these signals."""
-
-    address: Address
-    code: packets.ExceptionCode
 
 
 class DumbProtocol:

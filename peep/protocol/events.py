@@ -3,6 +3,7 @@
 import msgspec
 
 from peep.protocol.addresses import Address
+from peep.protocol.packets import ExceptionCode
 from peep.reasons import Reason
 from peep.signals import Signal
 
@@ -16,10 +17,11 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """A datagram was refused."""
+    """A datagram was refused, or so many of its signals."""
 
     reason: Reason
     address: Address
+    count: int = 1
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -41,7 +43,14 @@ class Gone(msgspec.Struct, frozen=True):
     address: Address
 
 
-AgentEvent = Joined | Lapsed | Gone | Dropped
+class Refused(msgspec.Struct, frozen=True):
+    """The server says why nothing comes of what it was sent."""
+
+    address: Address
+    code: ExceptionCode
+
+
+AgentEvent = Joined | Lapsed | Gone | Refused | Dropped
 
 
 class AgentJoined(msgspec.Struct, frozen=True):

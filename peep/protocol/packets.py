@@ -36,6 +36,11 @@ MAX_DATAGRAM_BYTES = 1200  # fits every path that carries IPv6, tunnels included
 # 512 with IPv6 and UDP headers: what the smallest links must pass unfragmented.
 MAX_DISCOVERY_BYTES = 512 - 40 - 8
 
+MAX_HELLO_BYTES = 128  # a handshake message adds 48 to a payload of at most 32
+# What is cut to fit: a datagram must hold any one event, whole.
+MAX_INSTANCE_BYTES = 128
+MAX_WIRE_TEXT_BYTES = 640
+
 MAX_CLASSES = 64  # per packet; more are told in further packets
 MAX_HEARD = 16  # ids that fit beside a few classes in a discovery datagram
 MAX_SIGNALS = 256  # more never fit: the smallest takes five bytes
@@ -68,6 +73,8 @@ class ExceptionCode(enum.IntEnum):
 
     VERSION = 1  # not a version I speak
     NOT_ADMITTED = 2  # I do not take signals from there without a lease
+    UNKNOWN_KEY = 3  # I do not hold that key: try another
+    KEY_NEEDED = 4  # I serve those classes only with a key
 
 
 Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
@@ -76,8 +83,8 @@ ClassName = Annotated[
     Meta(min_length=1, max_length=classes.MAX_LENGTH, pattern=classes.PATTERN),
 ]
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
-HostName = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[!-~]+$")]
-Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+HostName = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[!-~]+\Z")]
+Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+\Z")]
 Index = Annotated[int, Meta(ge=0, lt=2 * MAX_SIGNALS)]
 Lease = Annotated[int, Meta(ge=0, le=FOREVER_LEASE)]
 Sequence = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
@@ -103,9 +110,13 @@ class Request(Packet, frozen=True):
 
 
 class Announce(Packet, frozen=True):
-    """A server is here and serves these; the header's sequence increases."""
+    """A server is here and serves these; the header's sequence increases.
+
+    `agents` is how many it serves or served: so many may be about to answer.
+    """
 
     classes: Annotated[list[ClassName], Meta(max_length=MAX_CLASSES)]
+    agents: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class Offer(Packet, frozen=True):
@@ -115,18 +126,39 @@ class Offer(Packet, frozen=True):
     classes: Annotated[list[ClassName], Meta(min_length=1, max_length=MAX_CLASSES)]
 
 
-class Register(Packet, frozen=True):
-    """Grant me a lease. The header's session is a nonce of the agent's."""
+class Wish(Packet, frozen=True):
+    """What an agent asks for, inside REGISTER."""
 
-    cookie: Annotated[bytes, Meta(min_length=COOKIE_BYTES, max_length=COOKIE_BYTES)]
     lease_s: Lease = ANY_LEASE
 
 
+class Terms(Packet, frozen=True):
+    """What a server grants, inside GRANT: the ids, so that nobody can swap them."""
+
+    lease_s: Lease
+    session: Id
+    server_id: Id
+
+
+class Register(Packet, frozen=True):
+    """Grant me a lease. The header's session is a nonce of the agent's.
+
+    `hello` is a Wish, or in a sealed class the first message of the handshake with a
+    Wish in it: a stolen key opens that one, so there is nothing else.
+    """
+
+    cookie: Annotated[bytes, Meta(min_length=COOKIE_BYTES, max_length=COOKIE_BYTES)]
+    hello: Annotated[bytes, Meta(max_length=MAX_HELLO_BYTES)]
+
+
 class Grant(Packet, frozen=True):
-    """You have one, in the header's session; `nonce` says whose question it was."""
+    """You have one, in the header's session; `nonce` says whose question it was.
+
+    `hello` is Terms, or the second message of the handshake with Terms in it.
+    """
 
     nonce: Id
-    lease_s: Lease
+    hello: Annotated[bytes, Meta(max_length=MAX_HELLO_BYTES)]
 
 
 class Classes(Packet, frozen=True):
@@ -161,6 +193,13 @@ class WireEvent(Packet, frozen=True):
     age_ms: Age
 
 
+class SealedEvent(WireEvent, frozen=True):
+    """An event in a sealed session."""
+
+    instance: Annotated[str, Meta(max_length=MAX_INSTANCE_BYTES)] = ""
+    text: Annotated[str, Meta(max_length=MAX_WIRE_TEXT_BYTES)] = ""
+
+
 class WireState(Packet, frozen=True):
     """A state; its value in ten-thousandths."""
 
@@ -179,6 +218,15 @@ class WireHeartbeat(Packet, frozen=True):
     gain: Gain
 
 
+Names = Annotated[
+    list[Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]],
+    Meta(max_length=2 * MAX_SIGNALS),
+]
+States = Annotated[list[WireState], Meta(max_length=MAX_SIGNALS)]
+Heartbeats = Annotated[list[WireHeartbeat], Meta(max_length=MAX_SIGNALS)]
+RepeatS = Annotated[int, Meta(ge=0, le=86_400)]
+
+
 class Signals(Packet, frozen=True):
     """Signals by kind; names and families are indices into `names`, sent once.
 
@@ -186,14 +234,21 @@ class Signals(Packet, frozen=True):
     is how often the sender says its states again: after a few of those they are stale.
     """
 
-    names: Annotated[
-        list[Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]],
-        Meta(max_length=2 * MAX_SIGNALS),
-    ]
+    names: Names
     events: Annotated[list[WireEvent], Meta(max_length=MAX_SIGNALS)] = []
-    states: Annotated[list[WireState], Meta(max_length=MAX_SIGNALS)] = []
-    heartbeats: Annotated[list[WireHeartbeat], Meta(max_length=MAX_SIGNALS)] = []
-    repeat_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    states: States = []
+    heartbeats: Heartbeats = []
+    repeat_s: RepeatS = 0
+
+
+class SealedSignals(Packet, frozen=True):
+    """The same in a sealed session, where events may say what they were about."""
+
+    names: Names
+    events: Annotated[list[SealedEvent], Meta(max_length=MAX_SIGNALS)] = []
+    states: States = []
+    heartbeats: Heartbeats = []
+    repeat_s: RepeatS = 0
 
 
 class Bye(Packet, frozen=True):

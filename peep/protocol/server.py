@@ -3,8 +3,9 @@
 Before a cookie has come back, no answer is larger than its question, nothing is
 remembered and nothing expensive is done. A pending session displaces nothing.
 
-Timers: every session and dumb sender has exactly one entry in a heap. Words from the
-agent only ever move its due time later, so an entry that comes up early is put back.
+Timers: every session and dumb sender has one entry in a heap that counts, the one whose
+ticket it holds. Words from the agent only ever move its due time later, so an entry
+that comes up early is put back.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 import hmac
-import ipaddress
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,10 @@ import msgspec
 
 from peep.errors import RemoteProtocolError
 from peep.protocol import lease, packets, wire
-from peep.protocol.addresses import Address, Broadcast, Datagram, Destination
+from peep.protocol.addresses import Address, Broadcast, Datagram
 from peep.protocol.batch import unpack
 from peep.protocol.classes import shared
+from peep.protocol.discovery import by_subnets, split
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -35,34 +36,53 @@ from peep.protocol.events import (
     SignalReceived,
 )
 from peep.protocol.packets import ANNOUNCE_PORT, Packet
+from peep.protocol.policy import Network, Policy, within
+from peep.protocol.profiles import PEEP, Profile
+from peep.protocol.sealing import Keys, respond
 from peep.protocol.sessions import DUMB_REPEAT_S, Dumb, Sender, Session, Stage
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from random import Random
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+    from peep.protocol.keys import ClassKey
 
-ANNOUNCE_GAPS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
-ANNOUNCE_EVERY_S = 120.0
 COOKIE_LIFE_S = 30.0
 HINTS_PER_S = 10.0  # exceptions; more would make us somebody's amplifier
 
 # Bounds; each table's attacker is a host that invents senders.
-MAX_SESSIONS = 4096
+MAX_SESSIONS = 16_384
 MAX_PENDING = 256
 MAX_DUMB = 256
 MAX_LOST = 1024  # hosts remembered as lost, so that their return can be told
 
 
+_HINTS = {
+    Reason.NOT_ADMITTED: packets.ExceptionCode.NOT_ADMITTED,
+    Reason.UNKNOWN_KEY: packets.ExceptionCode.UNKNOWN_KEY,
+    Reason.KEY_NEEDED: packets.ExceptionCode.KEY_NEEDED,
+    Reason.UNKNOWN_VERSION: packets.ExceptionCode.VERSION,
+}
+# What an ANNOUNCE holds beside its classes.
+_ANNOUNCE_BYTES = packets.MAX_DISCOVERY_BYTES - wire.HEADER_BYTES - 12
+
+
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Who this server is."""
+    """Who this server is. A class for which there is a key is sealed.
+
+    `subnets` says of a class where its name may be told, and of others nothing.
+    """
 
     server_id: bytes
     secret: bytes  # keys the cookies; new at every start
     classes: tuple[str, ...] = ("public",)
-    lease_s: int = 30
+    keys: tuple[ClassKey, ...] = ()
+    lease_s: int = PEEP.lease_s
     dumb_networks: tuple[Network, ...] = ()
+    profile: Profile = PEEP
+    policy: Policy = Policy()
+    subnets: Mapping[str, tuple[str, ...]] = {}
 
 
 class ServerProtocol:
@@ -71,6 +91,8 @@ class ServerProtocol:
     def __init__(self, config: ServerConfig, rng: Random) -> None:
         self._config = config
         self._rng = rng
+        self._keys = Keys(config.keys)
+        self._classes = tuple(config.policy.allowed(config.classes))
         self._sessions: dict[bytes, Session] = {}
         self._registered: dict[tuple[bytes, bytes, Address], Session] = {}
         self._dumb: dict[tuple[bytes, Address], Dumb] = {}
@@ -105,29 +127,52 @@ class ServerProtocol:
         self._heap.clear()
         self._announce_at = None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes that this server serves."""
+        return self._classes
+
+    def set_classes(self, classes: Sequence[str], now: float) -> None:
+        """Change classes while running: say BYE to whom shares none, and announce."""
+        self._classes = tuple(self._config.policy.allowed(classes))
+        for session in list(self._sessions.values()):
+            named = session.told_classes
+            if session.stage is not Stage.PENDING and not self._shared(session, named):
+                self._say(session, packets.Bye())
+                self._forget(session)
+                self._events.append(AgentLeft(session.peer))
+        self.start(now)
+
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram; what is wrong with it becomes a Dropped event."""
         try:
-            header, body = wire.decode(data)
-            self._receive(header, body, address, now, len(data))
+            self._config.policy.check_address(address[0])
+            parsed = wire.parse(data)
+            if parsed.header.session in self._sessions or parsed.sealed:
+                self._on_session(parsed, address, now)
+            else:
+                body = wire.read(parsed.kind, parsed.body)
+                self._on_open(parsed, body, address, now, len(data))
         except RemoteProtocolError as problem:
             self._events.append(Dropped(problem.reason, address))
-            if problem.reason is Reason.NOT_ADMITTED:
-                self._hint(packets.ExceptionCode.NOT_ADMITTED, address, now, len(data))
+            hint = _HINTS.get(problem.reason)
+            if hint is not None:
+                self._hint(hint, address, now, len(data))
 
     def handle_timer(self, now: float) -> None:
         """Do what has come due."""
         if self._announce_at is not None and now >= self._announce_at:
             self._announce()
-            if self._announce_step < len(ANNOUNCE_GAPS_S):
-                gap = ANNOUNCE_GAPS_S[self._announce_step]
+            profile = self._config.profile
+            gap = profile.announce_every_s
+            if self._announce_step < len(profile.announce_gaps_s):
+                gap = profile.announce_gaps_s[self._announce_step]
                 self._announce_step += 1
-            else:
-                gap = ANNOUNCE_EVERY_S
-            self._announce_at = now + gap * (0.9 + 0.2 * self._rng.random())
+            jittered = 0.9 + 0.2 * self._rng.random()
+            self._announce_at = None if gap is None else now + gap * jittered
         while self._heap and self._heap[0][0] <= now:
-            sender = heapq.heappop(self._heap)[2]
-            if not self._known(sender):
+            _, ticket, sender = heapq.heappop(self._heap)
+            if ticket != sender.ticket or not self._known(sender):
                 continue
             if sender.due() <= now:
                 self._handle_due(sender, now)
@@ -156,9 +201,9 @@ class ServerProtocol:
 
     # -- words from outside -----------------------------------------------------
 
-    def _receive(
+    def _on_open(
         self,
-        header: wire.Header,
+        parsed: wire.Parsed,
         body: Packet,
         address: Address,
         now: float,
@@ -166,23 +211,17 @@ class ServerProtocol:
     ) -> None:
         match body:
             case packets.Request():
-                self._on_request(header, body, address, now, size_bytes)
+                self._on_request(parsed.header, body, address, now, size_bytes)
             case packets.Register():
-                self._on_register(header, body, address, now)
-            case packets.Signals() if header.session == wire.NO_SESSION:
-                self._on_dumb(header, body, address, now)
-            case (
-                packets.Classes()
-                | packets.Renew()
-                | packets.Ack()
-                | packets.Signals()
-                | packets.Bye()
-            ):
-                self._on_session(header, body, address, now)
+                self._on_register(parsed, body, address, now)
+            case packets.Signals() if parsed.header.session == wire.NO_SESSION:
+                self._on_dumb(parsed.header, body, address, now)
             case packets.Announce():
                 pass  # another server's; it shares port 2000 with agents
-            case _:
+            case packets.Offer() | packets.Grant() | packets.ExceptionHint():
                 raise RemoteProtocolError(Reason.UNASKED)
+            case _:
+                raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
 
     def _on_request(
         self,
@@ -194,7 +233,7 @@ class ServerProtocol:
     ) -> None:
         if self._config.server_id in body.heard:
             return
-        classes = shared(self._config.classes, body.classes)
+        classes = shared(self._classes, body.classes)
         if not classes:
             raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
         offer = packets.Offer(self._cookie(header.sender, address, now, 0), classes)
@@ -204,8 +243,9 @@ class ServerProtocol:
         self._out.append(Datagram(data, address))
 
     def _on_register(
-        self, header: wire.Header, body: packets.Register, address: Address, now: float
+        self, parsed: wire.Parsed, body: packets.Register, address: Address, now: float
     ) -> None:
+        header = parsed.header
         if not any(
             hmac.compare_digest(
                 self._cookie(header.sender, address, now, back), body.cookie
@@ -213,47 +253,68 @@ class ServerProtocol:
             for back in (0, 1)
         ):
             raise RemoteProtocolError(Reason.BAD_COOKIE)
-        key = (header.sender, header.session, address)
-        session = self._registered.get(key)
-        if session is None:
-            if (
-                self._pending >= MAX_PENDING
-                or len(self._sessions) >= MAX_SESSIONS
-                or body.lease_s == packets.FOREVER_LEASE
-            ):
-                raise RemoteProtocolError(Reason.TABLE_FULL)
-            session = Session(
-                Peer(header.sender, address[0], address),
-                now,
-                self._rng.randbytes(packets.ID_BYTES),
-                header.session,
-                self._lease_for(body.lease_s),
-            )
-            self._sessions[session.session] = session
-            self._registered[key] = session
-            self._pending += 1
-            self._push(session)
-        grant = packets.Grant(session.nonce, int(session.lease_s))
-        self._out.append(
-            Datagram(
-                wire.encode(
-                    wire.Header(self._config.server_id, session.session), grant
-                ),
-                address,
-            )
-        )
+        known = self._registered.get((header.sender, header.session, address))
+        if known is None:
+            known = self._new_session(parsed, body, address, now)
+        self._out.append(Datagram(known.grant, address))
 
-    def _on_session(
-        self, header: wire.Header, body: Packet, address: Address, now: float
-    ) -> None:
+    def _new_session(
+        self, parsed: wire.Parsed, body: packets.Register, address: Address, now: float
+    ) -> Session:
+        """Return a pending session; nothing is kept of a REGISTER that was refused."""
+        if self._pending >= MAX_PENDING or len(self._sessions) >= MAX_SESSIONS:
+            raise RemoteProtocolError(Reason.TABLE_FULL)
+        header = parsed.header
+        self._config.policy.check_key(header.key_id)
+        key = self._keys.by_id(header.key_id)
+        if header.key_id and key is None:
+            raise RemoteProtocolError(Reason.UNKNOWN_KEY)
+        handshake = None if key is None else respond(key, parsed.head, body.cookie)
+        hello = body.hello if handshake is None else handshake.read(body.hello)
+        wish = wire.read_inner(hello, packets.Wish)
+        session = Session(
+            Peer(header.sender, address[0], address),
+            now,
+            self._rng.randbytes(packets.ID_BYTES),
+            header.session,
+        )
+        session.key = key
+        session.longest_s = _longest(wish.lease_s)
+        session.lease_s = self._lease_for(session)
+        server_id = self._config.server_id
+        terms = packets.Terms(int(session.lease_s), session.session, server_id)
+        answer = wire.write_inner(terms)
+        if handshake is not None:
+            answer = handshake.write(answer)
+            session.transport = handshake.transport()
+        session.grant = wire.encode(
+            wire.Header(server_id, session.session, key_id=header.key_id),
+            packets.Grant(session.nonce, answer),
+        )
+        self._sessions[session.session] = session
+        self._registered[header.sender, header.session, address] = session
+        self._pending += 1
+        self._push(session)
+        return session
+
+    def _on_session(self, parsed: wire.Parsed, address: Address, now: float) -> None:
+        header = parsed.header
         session = self._sessions.get(header.session)
-        if session is None or session.peer.agent_id != header.sender:
+        if (
+            session is None
+            or session.peer.agent_id != header.sender
+            or session.key_id != header.key_id
+        ):
             raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
         if session.peer.address != address:
             raise RemoteProtocolError(Reason.WRONG_ADDRESS)
+        content, sealed = parsed.body, session.transport is not None
+        if session.transport is not None:
+            content = session.transport.open(header.sequence, parsed.head, content)
+        body = wire.read(parsed.kind, content, sealed=sealed)
         if isinstance(body, packets.Classes):
             # A bad first word must leave the session pending.
-            self._check_classes(body)
+            self._check_classes(session, body)
         elif session.stage is Stage.PENDING:
             raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
         if not session.window.take(header.sequence):
@@ -276,29 +337,46 @@ class ServerProtocol:
             case packets.Ack() if body.sequence == session.prompted:
                 session.prompts = 0
                 session.prompt_at = now + lease.first_prompt(
-                    session.lease_s, self._rng.random
+                    session.lease_s, self._config.profile.prompt_at, self._rng.random
                 )
-            case packets.Signals():
+            case packets.Signals() | packets.SealedSignals():
                 self._admit(session, body, sequence, now)
             case packets.Bye():
                 self._forget(session)
                 self._events.append(AgentLeft(session.peer))
 
-    def _check_classes(self, body: packets.Classes) -> None:
-        if not shared(self._config.classes, body.classes):
-            raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
+    def _shared(self, session: Session, classes: Sequence[str]) -> list[str]:
+        """Return the agent's classes that this session may speak for."""
+        named = shared(self._classes, classes)
+        if session.key is None:
+            return self._keys.open(named)
+        return shared([session.key.class_name], named)
+
+    def _check_classes(self, session: Session, body: packets.Classes) -> None:
+        if self._shared(session, body.classes):
+            return
+        if shared(self._classes, body.classes):
+            raise RemoteProtocolError(Reason.KEY_NEEDED)
+        if session.stage is not Stage.PENDING:
+            self._say(session, packets.Bye())
+            self._forget(session)
+            self._events.append(AgentLeft(session.peer))
+        raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
 
     def _on_classes(self, session: Session, body: packets.Classes, now: float) -> None:
-        classes = shared(self._config.classes, body.classes)
+        classes = self._shared(session, body.classes)
         old = session.peer
         session.peer = Peer(old.agent_id, body.host, old.address)
         session.class_name = classes[0]
+        session.told_classes = tuple(body.classes)
         if session.stage is not Stage.PENDING:
             return
         self._pending -= 1
         session.stage = Stage.LIVE
-        session.prompt_at = now + lease.first_prompt(session.lease_s, self._rng.random)
-        self._push(session)
+        session.prompt_at = now + lease.spread_prompt(
+            session.lease_s, self._config.profile.prompt_at, self._rng.random
+        )
+        self._push(session)  # the prompt of a short lease comes before PENDING_S
         # An agent that was restarted within its lease is not lost, but replaced.
         was_late = False
         for other in list(self._sessions.values()):
@@ -319,7 +397,8 @@ class ServerProtocol:
     def _on_dumb(
         self, header: wire.Header, body: packets.Signals, address: Address, now: float
     ) -> None:
-        if "public" not in self._config.classes or not self._admits(address):
+        public = self._keys.open(shared(self._classes, ["public"]))
+        if not public or not within(address[0], self._config.dumb_networks):
             raise RemoteProtocolError(Reason.NOT_ADMITTED)
         key = (header.sender, address)
         sender = self._dumb.get(key)
@@ -339,15 +418,24 @@ class ServerProtocol:
         self._admit(sender, body, header.sequence, now)
 
     def _admit(
-        self, sender: Sender, body: packets.Signals, sequence: int, now: float
+        self,
+        sender: Sender,
+        body: packets.Signals | packets.SealedSignals,
+        sequence: int,
+        now: float,
     ) -> None:
         peer, class_name = sender.peer, sender.class_name
+        throttled = 0
         for born in unpack(body, peer.host, now):
-            if sender.newest(born.signal, sequence):
+            if not sender.spend(born.signal, now):
+                throttled += 1
+            elif sender.newest(born.signal, sequence):
                 age_s = now - born.born
                 self._events.append(
                     SignalReceived(peer, class_name, born.signal, age_s)
                 )
+        if throttled:
+            self._events.append(Dropped(Reason.THROTTLED, peer.address, throttled))
 
     # -- what comes due -------------------------------------------------------------
 
@@ -356,22 +444,25 @@ class ServerProtocol:
             del self._dumb[sender.peer.agent_id, sender.peer.address]
             self._events.append(AgentLeft(sender.peer))
             return
-        silence = now - sender.heard_at
+        # As in due(), to the last bit: a difference would round, and never come due.
+        late_at = sender.heard_at + sender.lease_s
+        lost_at = sender.heard_at + lease.LOST_AT * sender.lease_s
         if sender.stage is Stage.PENDING:
             self._forget(sender)
             return
-        if silence >= lease.LOST_AT * sender.lease_s:
+        if now >= lost_at:
             self._forget(sender)
             self._lost[sender.peer.agent_id] = None
             if len(self._lost) > MAX_LOST:
                 self._lost.popitem(last=False)
             self._events.append(AgentLost(sender.peer))
             return
-        if silence >= sender.lease_s and sender.stage is Stage.LIVE:
+        if now >= late_at and sender.stage is Stage.LIVE:
             sender.stage = Stage.LATE
             self._events.append(AgentLate(sender.peer))
         if now >= sender.prompt_at:
             sender.prompts += 1
+            sender.lease_s = self._lease_for(sender)
             self._say(sender, packets.Renew(int(sender.lease_s)))
             sender.prompted = sender.sequence
             sender.prompt_at = now + lease.retry(sender.prompts, self._rng.random)
@@ -383,6 +474,7 @@ class ServerProtocol:
 
     def _push(self, sender: Session | Dumb) -> None:
         self._pushed += 1
+        sender.ticket = self._pushed
         heapq.heappush(self._heap, (sender.due(), self._pushed, sender))
 
     def _forget(self, session: Session) -> None:
@@ -395,15 +487,23 @@ class ServerProtocol:
 
     def _say(self, session: Session, body: Packet) -> None:
         session.sequence += 1
-        header = wire.Header(self._config.server_id, session.session, session.sequence)
-        self._out.append(Datagram(wire.encode(header, body), session.peer.address))
+        header = wire.Header(
+            self._config.server_id, session.session, session.sequence, session.key_id
+        )
+        seal = None if session.transport is None else session.transport.seal
+        data = wire.encode(header, body, seal)
+        self._out.append(Datagram(data, session.peer.address))
 
     def _announce(self) -> None:
-        self._announcements += 1
-        header = wire.Header(self._config.server_id, sequence=self._announcements)
-        body = packets.Announce(list(self._config.classes))
-        to: Destination = Broadcast(ANNOUNCE_PORT)
-        self._out.append(Datagram(wire.encode(header, body), to))
+        for subnets, classes in by_subnets(self._classes, self._config.subnets):
+            for part in split(classes, _ANNOUNCE_BYTES):
+                self._announcements += 1
+                header = wire.Header(
+                    self._config.server_id, sequence=self._announcements
+                )
+                body = packets.Announce(part, len(self._sessions))
+                to = Broadcast(ANNOUNCE_PORT, subnets)
+                self._out.append(Datagram(wire.encode(header, body), to))
 
     def _hint(
         self, code: packets.ExceptionCode, address: Address, now: float, size: int
@@ -430,17 +530,20 @@ class ServerProtocol:
         )
         return digest.digest()
 
-    def _lease_for(self, asked: int) -> float:
-        own = float(self._config.lease_s)
-        return (
-            own
-            if asked == packets.ANY_LEASE
-            else max(packets.MIN_LEASE_S, min(own, float(asked)))
+    def _lease_for(self, session: Session) -> float:
+        """Return the lease to grant: stretched under load, never beyond the wish."""
+        own = lease.stretched(
+            float(self._config.lease_s),
+            len(self._sessions),
+            self._config.profile.prompt_at,
         )
+        return min(session.longest_s, float(packets.MAX_LEASE_S), float(int(own)))
 
-    def _admits(self, address: Address) -> bool:
-        try:
-            ip = ipaddress.ip_address(address[0])
-        except ValueError:
-            return False
-        return any(ip in network for network in self._config.dumb_networks)
+
+def _longest(wished_s: int) -> float:
+    """Return the longest lease that an agent's wish allows; refuse FOREVER."""
+    if wished_s == packets.FOREVER_LEASE:
+        raise RemoteProtocolError(Reason.FOREVER)
+    if wished_s == packets.ANY_LEASE:
+        return float(packets.MAX_LEASE_S)
+    return float(max(packets.MIN_LEASE_S, wished_s))

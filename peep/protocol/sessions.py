@@ -19,14 +19,21 @@ from typing import TYPE_CHECKING
 
 from peep.protocol import lease
 from peep.protocol.window import Window
-from peep.signals import Heartbeat, Signal, State
+from peep.signals import Event, Heartbeat, Signal, State, Tier
 
 if TYPE_CHECKING:
     from peep.protocol.events import Peer
+    from peep.protocol.keys import ClassKey
+    from peep.protocol.noise import Transport
 
 PENDING_S = 10.0
 STALE_REPEATS = 3.5  # of a dumb sender's own interval
 DUMB_REPEAT_S = 60  # taken when a dumb sender does not tell its interval
+# What one sender may send: a host's storm is folded long before, and a hostile one must
+# not starve the others.
+SIGNALS_PER_S = 25_000.0
+BURST_SIGNALS = 50_000.0
+ALERT_RESERVE = 1_000.0
 MAX_SOFT = 1024  # names of states per sender whose order is remembered
 
 
@@ -44,9 +51,27 @@ class Sender:
     def __init__(self, peer: Peer, now: float) -> None:
         self.peer = peer
         self.heard_at = now
+        self.ticket = 0  # of the one entry in the server's heap that counts
         self.class_name = ""
         self.window = Window()
+        self.tokens = BURST_SIGNALS
+        self.tokens_at = now
         self.soft: OrderedDict[str, int] = OrderedDict()
+
+    def spend(self, signal: Signal, now: float) -> bool:
+        """Take a token for a signal; say whether there was one.
+
+        Alerts may draw on a reserve, so that a chatty host's own flood does not hide
+        them.
+        """
+        earned = (now - self.tokens_at) * SIGNALS_PER_S
+        self.tokens = min(BURST_SIGNALS, self.tokens + earned)
+        self.tokens_at = now
+        alert = isinstance(signal, Event) and signal.tier is Tier.ALERT
+        if self.tokens < (1 - ALERT_RESERVE if alert else 1):
+            return False
+        self.tokens -= 1
+        return True
 
     def newest(self, signal: Signal, sequence: int) -> bool:
         """Say whether a state is not older than what is known of it."""
@@ -64,18 +89,26 @@ class Sender:
 class Session(Sender):
     """One agent's session."""
 
-    def __init__(
-        self, peer: Peer, now: float, session: bytes, nonce: bytes, lease_s: float
-    ) -> None:
+    def __init__(self, peer: Peer, now: float, session: bytes, nonce: bytes) -> None:
         super().__init__(peer, now)
         self.session = session
         self.nonce = nonce
-        self.lease_s = lease_s
+        self.lease_s = 0.0
+        self.longest_s = 0.0  # what the agent asked for: never more is granted
+        self.key: ClassKey | None = None
+        self.transport: Transport | None = None
+        self.told_classes: tuple[str, ...] = ()
+        self.grant = b""  # as sent: the same REGISTER gets the same GRANT
         self.stage = Stage.PENDING
         self.sequence = 0
         self.prompt_at = 0.0
         self.prompts = 0
         self.prompted = 0  # sequence of the latest prompt
+
+    @property
+    def key_id(self) -> int:
+        """Return the id of the session's key, 0 if it is open."""
+        return 0 if self.key is None else self.key.key_id
 
     def due(self) -> float:
         """Return when this session wants to be looked at."""

@@ -25,9 +25,9 @@ bodies = st.one_of(
     st.builds(
         packets.Register,
         st.binary(min_size=16, max_size=16),
-        st.integers(0, 2**32 - 1),
+        st.binary(max_size=packets.MAX_HELLO_BYTES),
     ),
-    st.builds(packets.Grant, ids, st.integers(0, 2**32 - 1)),
+    st.builds(packets.Grant, ids, st.binary(max_size=packets.MAX_HELLO_BYTES)),
     st.builds(packets.Classes, names, class_names, st.just({"a": "b"})),
     st.builds(packets.Renew),
     st.builds(packets.Ack, st.integers(0, 2**32 - 1)),
@@ -170,10 +170,12 @@ def test_an_index_or_a_name_that_is_none_is_refused(body):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (b"", Reason.MALFORMED),
         (b"\x03", Reason.MALFORMED),
         (bytes([9]) + bytes(27), Reason.UNKNOWN_VERSION),
         (bytes([3, 200]) + bytes(26), Reason.UNKNOWN_TYPE),
-        (bytes([3, 10, 0, 1]) + bytes(24) + b"\x90", Reason.SEALED),
+        (bytes([3, 10, 0, 1]) + bytes(24) + b"\x90", Reason.MALFORMED),
+        (bytes([3, 10, 0, 0, 1]) + bytes(23) + b"\x90", Reason.SEALED),
         (bytes([3, 10]) + bytes(1300), Reason.TOO_LARGE),
         (bytes([3, 10]) + bytes(26), Reason.MALFORMED),
     ],

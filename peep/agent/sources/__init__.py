@@ -85,5 +85,7 @@ def from_text(text: str) -> object:
             node.problems.raise_if_any()
         except ConfigError as refused:
             why = [line.rpartition("--source:1: ")[2] for line in refused.problems]
-            raise ConfigError([f"--source {safe(text)}: {line}" for line in why]) from None
+            raise ConfigError(
+                [f"--source {safe(text)}: {line}" for line in why]
+            ) from None
     return spec

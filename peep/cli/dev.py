@@ -1,0 +1,142 @@
+"""`peep dev simulate`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from peep.cli import common
+from peep.lab.simulate import Plan, Result, simulate
+from peep.protocol.packets import MAX_LEASE_S, MIN_LEASE_S
+
+# A sender of simulated hosts has so many addresses; time and memory end sooner.
+MAX_AGENTS = 10_000
+MAX_SERVERS = 100
+
+_EXAMPLES = """\
+  peep dev simulate                            a hundred agents, a day, 10 % loss
+  peep dev simulate --agents 20 --hours 6 --loss 0.3 --json
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    made = common.new_parser(
+        "dev simulate",
+        "Run the real protocol in virtual time, with loss, crashes, sleep and cuts, "
+        "and say how well leases hold. The same seed gives the same trace.",
+        _EXAMPLES,
+    )
+    rows = (
+        ("--agents", _count(MAX_AGENTS), 100, "so many (default: 100)"),
+        ("--servers", _count(MAX_SERVERS), 1, "so many (default: 1)"),
+        ("--hours", common.positive, 24.0, "of virtual time (default: 24)"),
+        ("--lease", _lease, 30, "that servers grant, in seconds (default: 30)"),
+        ("--loss", _share, 0.1, "share of datagrams lost (default: 0.1)"),
+        ("--dup", _share, 0.05, "that come twice (default: 0.05)"),
+        ("--reorder", _share, 0.05, "that are overtaken (default: 0.05)"),
+        ("--seed", _seed, 7, "default: 7"),
+    )
+    for name, kind, default, about in rows:
+        made.add_argument(name, type=kind, default=default, metavar="N", help=about)
+    made.add_argument("--json", action="store_true", help="print the account as JSON")
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Simulate, and print what came of it."""
+    args = parser().parse_args(common.after("simulate", argv))
+    plan = Plan(
+        agents=args.agents,
+        servers=args.servers,
+        hours=args.hours,
+        lease_s=args.lease,
+        loss=args.loss,
+        dup=args.dup,
+        reorder=args.reorder,
+        seed=args.seed,
+    )
+    result = simulate(plan, _Progress() if sys.stderr.isatty() else None)
+    if args.json:
+        print(json.dumps(msgspec.to_builtins(result), indent=2))
+    else:
+        _show(result)
+    return 0
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {most}")
+        return int(text)
+
+    return read
+
+
+def _lease(text: str) -> int:
+    if not text.isdecimal() or not MIN_LEASE_S <= int(text) <= MAX_LEASE_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no lease ({MIN_LEASE_S} to {MAX_LEASE_S} whole seconds)"
+        )
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share (0 to 1)")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+class _Progress:
+    """A percentage on a terminal, rewritten in place."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+
+    def __call__(self, share: float) -> None:
+        percent = int(share * 100)
+        if percent != self._shown:
+            self._shown = percent
+            end = "\n" if percent >= 100 else ""  # noqa: PLR2004 - per cent
+            print(f"\rsimulating {percent} %", end=end, file=sys.stderr, flush=True)
+
+
+def _show(result: Result) -> None:
+    def times(name: str) -> str:
+        values = [getattr(result, f"{name}_s_{which}") for which in ("p50", "p99")]
+        if None in values:
+            return "nothing to measure"
+        return f"{values[0]:.1f} s (half), {values[1]:.1f} s (99 %)"
+
+    rows = (
+        ("false expiries", f"{result.false_expiries_per_agent_day} an agent-day"),
+        ("  lost, lapsed", f"{result.false_lost}, {result.false_lapsed}"),
+        ("false late", f"{result.false_late_per_agent_day} an agent-day"),
+        ("crash to late", times("late")),
+        ("crash to lost", times("lost")),
+        ("crashes missed", f"{result.crashes_missed} of {result.crashes}"),
+        ("to join again", times("rejoin")),
+        ("still apart", f"{result.still_apart} pairs"),
+        ("stuck timers", str(result.stuck_timers)),
+        ("datagrams", f"{result.datagrams_per_agent_hour} an agent-hour"),
+        ("trace", result.trace_hash),
+    )
+    print(
+        f"{result.agents} agents, {result.servers} servers, {result.hours:g} h, "
+        f"lease {result.lease_s} s, loss {result.loss:g}, dup {result.dup:g}, "
+        f"reorder {result.reorder:g}, seed {result.seed}"
+    )
+    for name, value in rows:
+        print(f"{name:<16} {value}")

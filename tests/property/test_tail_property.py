@@ -1,0 +1,147 @@
+"""Whatever happens to a log, each of its lines is told once, in its file's order."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from peep.agent.sources.tail import MAX_OUTGOING, OUTGOING_S, Follower
+
+PIECES = st.lists(st.integers(0, 90), min_size=1, max_size=4)
+
+
+class RotatedLog(RuleBasedStateMachine):
+    """A log that is written, renamed, deleted, put back, truncated and looked at.
+
+    A line says of which file it is and which line there; the model only counts. Left
+    out is what a follower cannot know: a file that came and went between two looks,
+    and words written into a file after it was let go.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.log = Path(self.directory.name) / "app.log"
+        self.follower = Follower(str(self.log), from_start=True)
+        self.now = 0.0
+        self.counts = []  # of each file, how many lines it has
+        self.told = []
+        self.writers = {}
+        self.here = None  # the file that has the name
+        self.seen = False  # whether somebody has looked at it
+        self.renamed = []  # files without the name, oldest first; held yet
+        self.deleted = False  # the last of them cannot be put back
+
+    def teardown(self):
+        self.look()
+        assert self.follower.close(0.0) == []
+        for writer in self.writers.values():
+            writer.close()
+        self.directory.cleanup()
+        for number, count in enumerate(self.counts):
+            ours = [line for of, line in self.told if of == number]
+            assert ours == list(range(count))
+
+    @precondition(lambda self: self.here is None)
+    @rule()
+    def create(self):
+        self.here = len(self.counts)
+        self.counts.append(0)
+        self.writers[self.here] = self.log.open("ab", buffering=0)
+        self.seen = False
+
+    @precondition(lambda self: self.writers)
+    @rule(pieces=PIECES, cut=st.integers(0, 40), data=st.data())
+    def write(self, pieces, cut, data):
+        """Write lines to any file that has a writer, the last in two parts."""
+        number = data.draw(st.sampled_from(sorted(self.writers)))
+        out = b""
+        for piece in pieces:
+            out += f"{number} {self.counts[number]} {'x' * piece}\n".encode()
+            self.counts[number] += 1
+        self.writers[number].write(out[: len(out) - cut])
+        if cut:
+            self.look()
+            self.writers[number].write(out[len(out) - cut :])
+
+    @precondition(lambda self: self.here is not None and self.seen)
+    @rule(delete=st.booleans(), create=st.booleans())
+    def take_away(self, delete, create):
+        if delete:
+            self.log.unlink()
+        else:
+            self.log.rename(f"{self.log}.{self.here}")
+        self.deleted = delete
+        self.renamed.append(self.here)
+        self.here = None
+        for number in self.renamed[:-MAX_OUTGOING]:
+            self.leave(number)
+        if create:
+            self.create()
+
+    @precondition(lambda self: self.here is not None)
+    @rule(times=st.integers(1, MAX_OUTGOING + 2))
+    def take_away_often(self, times):
+        for _ in range(times):
+            self.look()
+            self.take_away(delete=False, create=True)
+
+    @precondition(lambda self: self.here is None and self.renamed and not self.deleted)
+    @rule(look=st.booleans())
+    def put_back(self, look):
+        if look:
+            self.look()
+        self.here = self.renamed.pop()
+        Path(f"{self.log}.{self.here}").rename(self.log)
+        self.deleted = True  # of the one before, nothing is known
+        self.seen = True
+
+    @precondition(lambda self: self.here is not None)
+    @rule()
+    def truncate(self):
+        self.look()
+        os.truncate(self.log, 0)
+
+    @rule()
+    def look(self):
+        while batches := self.follower.read(self.now, 0.0):
+            for line in (line for batch in batches for line in batch.lines):
+                of, number, _ = line.text.split(b" ")
+                self.told.append((int(of), int(number)))
+        self.seen = True
+
+    @rule()
+    def time_passes(self):
+        """Every writer has reopened its log by now."""
+        self.look()
+        for number in self.renamed:
+            self.leave(number)
+        self.renamed.clear()
+        self.now += OUTGOING_S
+        self.look()
+        assert len(self.held()) == (self.here is not None) + len(self.writers)
+
+    def leave(self, number):
+        if number in self.writers:
+            self.writers.pop(number).close()
+
+    def held(self):
+        found = []
+        for entry in os.scandir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(entry.path))
+        return [name for name in found if name.startswith(str(self.log))]
+
+    @invariant()
+    def few_files_are_held(self):
+        assert len(self.held()) - len(self.writers) <= MAX_OUTGOING + 1
+
+
+RotatedLog.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None
+)
+TestAnyOrder = RotatedLog.TestCase
