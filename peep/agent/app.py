@@ -13,8 +13,9 @@ import msgspec
 
 from peep.agent.sources import Poller, Stream, open_source
 from peep.errors import SourceError
-from peep.net.sockets import Endpoint, agent_endpoint, plain_endpoint
+from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.udp import UdpDriver
+from peep.protocol import packets
 from peep.protocol.agent import AgentConfig, AgentProtocol
 from peep.protocol.dumb import DumbProtocol
 from peep.protocol.events import (
@@ -38,13 +39,22 @@ RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried 
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
 
 
+_WHY = {
+    packets.ExceptionCode.NOT_ADMITTED: "refuses: it takes signals without a lease "
+    "only from its `dumb_networks` and into class public",
+    packets.ExceptionCode.KEY_NEEDED: "serves these classes only with their key: "
+    "peep join",
+    packets.ExceptionCode.VERSION: "does not speak protocol 3",
+}
+
+
 class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent is to do. `server` makes it a dumb client."""
 
-    agent_id: bytes
-    host: str
-    classes: tuple[str, ...] = ("public",)
+    config: AgentConfig
     interfaces: tuple[str, ...] = ()
+    hops: int = 1
+    mtu_bytes: int = packets.MAX_DISCOVERY_BYTES
     server: tuple[str, int] | None = None
     sources: tuple[object, ...] = ()
 
@@ -60,29 +70,27 @@ class AgentApp:
         rng: Random,
         say: Callable[[str], None],
     ) -> None:
-        self._plan = plan
         self._rules = rules
         self._clock = clock
         self._say = say
         self._sources = [open_source(spec, clock) for spec in plan.sources]
         self._machine: AgentProtocol | DumbProtocol
-        endpoint: Endpoint
         if plan.server is None:
-            config = AgentConfig(
-                agent_id=plan.agent_id, host=plan.host, classes=plan.classes
+            endpoint, note = agent_endpoint(
+                plan.interfaces, hops=plan.hops, mtu_bytes=plan.mtu_bytes
             )
+            config = msgspec.structs.replace(plan.config, near=endpoint.networks())
             self._machine = AgentProtocol(config, rng)
-            endpoint, note = agent_endpoint(plan.interfaces)
             if note is not None:
                 say(note)
         else:
             endpoint, address = plain_endpoint(*plan.server)
-            self._machine = DumbProtocol(plan.agent_id, address)
+            self._machine = DumbProtocol(plan.config.agent_id, address)
         self._driver: UdpDriver[AgentEvent | Refused] = UdpDriver(
             self._machine, endpoint, clock, self._tell
         )
         self._joined = asyncio.Event()
-        self._refused = False
+        self._told: set[packets.ExceptionCode] = set()
         self.lines = 0
         self.matched = 0
         self.signals = 0
@@ -176,12 +184,9 @@ class AgentApp:
                 self._say(f"no word from {host} port {port}: looking for servers")
             case Gone(address=(host, port)):
                 self._say(f"{host} port {port} is gone")
-            case Refused(address=(host, port)) if not self._refused:
-                self._refused = True
-                self._say(
-                    f"{host} port {port} refuses: it takes signals without a lease "
-                    "only from its `dumb_networks` and into class public"
-                )
+            case Refused(address=(host, port), code=code) if code not in self._told:
+                self._told.add(code)
+                self._say(f"{host} port {port} {_WHY.get(code, 'refuses')}")
             case Refused() | Dropped():
                 pass
 

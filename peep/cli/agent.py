@@ -14,14 +14,17 @@ from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.errors import ConfigError
+from peep.protocol.agent import AgentConfig
 from peep.protocol.packets import SERVER_PORT
+from peep.protocol.profiles import PROFILES
 from peep.rules import RuleSet, select
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from peep.config.settings import AgentSettings
+    from peep.config.settings import Settings
+    from peep.protocol.keys import ClassKey
 
 _EXAMPLES = """\
   peep agent                                        look around, find servers, go
@@ -78,9 +81,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def make(
-    args: argparse.Namespace, wanted: AgentSettings, interfaces: Sequence[str]
+    args: argparse.Namespace,
+    settings: Settings,
+    interfaces: Sequence[str],
+    keys: tuple[ClassKey, ...],
 ) -> tuple[AgentApp, Identity]:
     """Return the agent that options and configuration ask for, and its identity."""
+    wanted, network = settings.agent, settings.network
     if args.dumb and not args.server and wanted.server is None:
         raise ConfigError(["-noautodiscovery needs -server HOST"])
     if args.server and not args.dumb:
@@ -96,11 +103,20 @@ def make(
     rules = load_rules(args.rules or wanted.rules or shipped_packs())
     rules = select(rules, args.groups or wanted.groups, args.exclude or wanted.exclude)
     identity = Identity(paths.state_dir())
-    plan = AgentPlan(
+    config = AgentConfig(
         agent_id=identity.agent_id,
         host=args.host or wanted.host or common.host_name(),
         classes=common.class_names(args.classes or wanted.classes),
+        keys=keys,
+        profile=PROFILES[network.profile],
+        policy=network.policy,
+        subnets=network.subnets,
+    )
+    plan = AgentPlan(
+        config=config,
         interfaces=tuple(interfaces),
+        hops=network.multicast_ttl,
+        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         server=server,
         sources=specs,
     )
@@ -113,8 +129,9 @@ def make(
 def run(argv: Sequence[str]) -> int:
     """Work until stopped, or until every source has ended."""
     args = parser().parse_args(argv)
-    wanted = common.settings(args.config).agent
-    app, identity = make(args, wanted, args.interfaces or wanted.interfaces)
+    settings = common.settings(args.config)
+    interfaces = args.interfaces or settings.agent.interfaces
+    app, identity = make(args, settings, interfaces, common.load_keys())
     for what in app.following():
         common.say(f"following {what}")
     try:

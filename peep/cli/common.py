@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from peep import paths
 from peep.agent.sources import CHECKS
+from peep.config.keyring import load_keyring
 from peep.config.settings import Settings, load_settings
 from peep.errors import ConfigError
 from peep.protocol.classes import class_problem
@@ -20,9 +22,12 @@ from peep.protocol.classes import class_problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+    from peep.protocol.keys import ClassKey
     from peep.server.app import Summary
 
 T = TypeVar("T")
+
+HEADERS_BYTES = 48  # IPv6 and UDP
 
 
 def new_parser(command: str, about: str, examples: str) -> argparse.ArgumentParser:
@@ -105,6 +110,11 @@ def settings(path: Path | None) -> Settings:
         if not path.exists():
             return Settings()
     return load_settings(path, CHECKS)
+
+
+def load_keys() -> tuple[ClassKey, ...]:
+    """Return the keys of this user; ConfigError if one of them is not safe."""
+    return load_keyring(paths.config_dir() / "keys", os.getuid())
 
 
 def class_names(names: tuple[str, ...]) -> tuple[str, ...]:

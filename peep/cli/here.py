@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peep import paths
 from peep.cli import agent, common, server
 from peep.lab.here import LOOPBACK, OnlyOne, here
+from peep.protocol.keys import SECRET_BYTES, ClassKey
 
 if TYPE_CHECKING:
     import argparse
@@ -51,13 +53,16 @@ def run(argv: Sequence[str]) -> int:
         args.output = f"file:{args.out}"
     wanted = common.settings(args.config)
     only = OnlyOne(paths.state_dir())
-    for name in ("classes", "port", "lease"):
+    for name in ("port", "lease"):
         setattr(args, name, None)
-    serving = server.make(args, wanted.server, LOOPBACK)
-    agent_args = agent.parser().parse_args([])
+    # A class and a key for this run alone: lines and names travel sealed, even here.
+    key = ClassKey(f"here-{os.urandom(4).hex()}", os.urandom(SECRET_BYTES))
+    args.classes = (key.class_name, "public")
+    serving = server.make(args, wanted, LOOPBACK, (key,))
+    agent_args = agent.parser().parse_args(["--classes", key.class_name])
 
     def make_agent() -> AgentApp:
-        return agent.make(agent_args, wanted.agent, LOOPBACK)[0]
+        return agent.make(agent_args, wanted, LOOPBACK, (key,))[0]
 
     async def work(stop: asyncio.Event) -> Summary:
         return await here(serving, make_agent, stop, common.say)

@@ -12,10 +12,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from peep import paths
-from peep.agent.sources import CHECKS
 from peep.cli import classes, common
 from peep.cli.key import keys_dir
-from peep.config.joined import add_joined, load_host
+from peep.config.joined import add_joined
 from peep.config.keyring import load_keyring, write_key
 from peep.errors import ConfigError, PeepError
 from peep.net.control import ListClasses
@@ -51,7 +50,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="this host's class, where the token is for all classes of a domain",
     )
-    common.add_config(made)
     return made
 
 
@@ -65,18 +63,17 @@ def run(argv: Sequence[str]) -> int:
             "does not belong there, others can read it: run `peep join` and paste it"
         )
         raise ConfigError([problem])
-    config = args.config or paths.config_dir() / "peep.yaml"
-    settings = load_host(config, CHECKS, required=args.config is not None)
+    settings = common.settings(None)
     text, key = parse_token(_read_token())
     locator = str(parse_locator(text))
     class_name = _own_class(key, args.class_name)
-    path = _keep(keys_dir(args.config), key)
-    joined = add_joined(config.parent, class_name, locator)
+    path = _keep(keys_dir(), key)
+    joined = add_joined(paths.config_dir(), class_name, locator)
     common.say(f"key {key.key_id:08x} of class {key.class_name}: {path}")
     common.say(f"class {class_name}, server {locator}: {joined}")
     if settings.agent.server is not None:
         common.say(
-            f"but {config} makes this agent a dumb client, which has no classes and no "
+            "but peep.yaml makes this agent a dumb client, which has no classes and no "
             "keys: take agent.server out of it"
         )
     elif old := _running_agents():

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from peep import paths
 from peep.cli import common
 from peep.clock import SystemClock
-from peep.config.joined import KEYS_DIRECTORY
 from peep.config.keyring import load_keyring, write_key
 from peep.errors import ConfigError, PeepError
 from peep.net.locators import parse_locator
@@ -66,20 +65,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="peep://HOST[:PORT]",
         help="where that host finds the server",
     )
-    for verb in (new, listing, token):
-        common.add_config(verb)
     return made
 
 
-def keys_dir(config: Path | None) -> Path:
-    """Return where keys lie: beside the configuration that is used."""
-    return (paths.config_dir() if config is None else config.parent) / KEYS_DIRECTORY
+def keys_dir() -> Path:
+    """Return where this user's keys lie."""
+    return paths.config_dir() / "keys"
 
 
 def run(argv: Sequence[str]) -> int:
     """Do one of the three."""
     args = parser().parse_args(argv)
-    directory = keys_dir(args.config)
+    directory = keys_dir()
     if args.verb == "new":
         _new(directory, args.class_name, args.comment)
     elif args.verb == "list":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import random
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from peep.clock import SystemClock
 from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
 from peep.protocol.packets import ID_BYTES
+from peep.protocol.profiles import PROFILES
 from peep.protocol.server import ServerConfig
 from peep.server.app import ServerApp, ServerPlan
 from peep.sound.live import LiveEngine
@@ -20,7 +20,8 @@ from peep.sound.live import LiveEngine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peep.config.settings import ServerSettings
+    from peep.config.settings import Settings
+    from peep.protocol.keys import ClassKey
 
 _EXAMPLES = """\
   peep server                              sound card, every private network
@@ -79,36 +80,44 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
 
 def make(
     args: argparse.Namespace,
-    wanted: ServerSettings,
+    settings: Settings,
     interfaces: Sequence[str],
+    keys: tuple[ClassKey, ...],
 ) -> ServerApp:
     """Return the server that options and configuration ask for."""
-    clock = SystemClock()
+    wanted, network = settings.server, settings.network
     # Not for secrets: which of a sound's variants plays, and jitter.
     rng = random.Random(args.seed)  # noqa: S311
     theme, directory = load_theme(args.theme or wanted.theme)
-    lease_s = wanted.lease_s if args.lease is None else args.lease
+    profile = PROFILES[network.profile]
+    config = ServerConfig(
+        server_id=os.urandom(ID_BYTES),
+        secret=os.urandom(32),
+        classes=common.class_names(args.classes or wanted.classes),
+        keys=keys,
+        lease_s=args.lease or wanted.lease_s or profile.lease_s,
+        dumb_networks=wanted.dumb_networks,
+        profile=profile,
+        policy=network.policy,
+        subnets=network.subnets,
+    )
     plan = ServerPlan(
-        config=ServerConfig(
-            server_id=os.urandom(ID_BYTES),
-            secret=os.urandom(32),
-            classes=common.class_names(args.classes or wanted.classes),
-            lease_s=lease_s,
-            dumb_networks=tuple(
-                ipaddress.ip_network(network) for network in wanted.dumb_networks
-            ),
-        ),
+        config=config,
         port=args.port or wanted.port,
         interfaces=tuple(interfaces),
+        hops=network.multicast_ttl,
+        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         seconds=args.seconds,
     )
-    engine = LiveEngine(theme, directory, args.output or wanted.output, args.seed or 0)
-    return ServerApp(plan, theme, engine, clock=clock, rng=rng, say=common.say)
+    output = args.output or wanted.output
+    engine = LiveEngine(theme, directory, output, args.seed or 0)
+    return ServerApp(plan, theme, engine, clock=SystemClock(), rng=rng, say=common.say)
 
 
 def run(argv: Sequence[str]) -> int:
     """Serve until stopped."""
     args = parser().parse_args(argv)
-    wanted = common.settings(args.config).server
-    app = make(args, wanted, args.interfaces or wanted.interfaces)
+    settings = common.settings(args.config)
+    interfaces = args.interfaces or settings.server.interfaces
+    app = make(args, settings, interfaces, common.load_keys())
     return common.show_summary(common.run_until_stopped(app.run))

@@ -1,4 +1,4 @@
-"""What this host was enrolled for: joined.yaml, beside peep.yaml.
+"""What this host was enrolled for: joined.yaml, in the configuration directory.
 
 `peep join` writes it, so that an operator's own file is never touched. It adds classes
 and locators to those of the agent, in the words of peep.yaml, and says nothing else::
@@ -7,12 +7,11 @@ and locators to those of the agent, in the words of peep.yaml, and says nothing 
       classes: [web.example.org]
       locators: ["peep://noc.example.org:2001"]
 
-Keys are not in it: they lie in the directory `keys`, a file each.
+Keys are not in it: they lie beside it in `keys`, a file each.
 """
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,12 +19,11 @@ import yaml
 
 from peep.config.document import load
 from peep.config.problems import safe, shown
-from peep.config.settings import Checker, Settings, load_settings
+from peep.config.settings import Settings
 from peep.errors import ConfigError
 from peep.protocol.classes import class_problem
 
 JOINED_FILE = "joined.yaml"
-KEYS_DIRECTORY = "keys"
 MAX_JOINED = 64  # classes that one packet names; no host needs as many locators
 
 _HEAD = """\
@@ -95,27 +93,14 @@ def with_joined(settings: Settings, joined: Joined) -> Settings:
     """
     if not joined.classes and not joined.locators:
         return settings
-    agent = settings.agent
-    classes = dict.fromkeys((*agent.classes, *joined.classes))
+    classes = dict.fromkeys((*settings.agent.classes, *joined.classes))
     if joined.classes:
         classes.pop("none", None)
-    return msgspec.structs.replace(
-        settings, agent=msgspec.structs.replace(agent, classes=tuple(classes))
+    locators = dict.fromkeys((*settings.agent.locators, *joined.locators))
+    agent = msgspec.structs.replace(
+        settings.agent, classes=tuple(classes), locators=tuple(locators)
     )
-
-
-def load_host(
-    path: Path, source_kinds: Mapping[str, Checker], *, required: bool
-) -> Settings:
-    """Read peep.yaml and what was joined beside it; ConfigError names their faults.
-
-    Unless it is `required`, a peep.yaml that is missing stands for the defaults.
-    """
-    if required or path.exists():
-        settings = load_settings(path, source_kinds)
-    else:
-        settings = Settings()
-    return with_joined(settings, load_joined(path.parent))
+    return msgspec.structs.replace(settings, agent=agent)
 
 
 def _locator_problem(locator: str) -> str | None:

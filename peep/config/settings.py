@@ -5,17 +5,23 @@ Sources check their own options: the caller hands in a checker for each kind (se
 `Node.kind` for the ways to write one), and what it returns is kept as it is.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
 
 from peep.config.document import Node, load
+from peep.config.network import (
+    NetworkSettings,
+    class_names,
+    network_settings,
+    networks,
+)
 from peep.config.problems import hint, shown
 from peep.config.rulepacks import shipped_packs
 from peep.config.themes import shipped_themes
-from peep.protocol.classes import class_problem
+from peep.protocol.policy import Network
 
 DEFAULT_PORT = 2001
 LEASE_RANGE_S = (10, 300)  # below, beats are traffic; above, the dead sound alive
@@ -40,7 +46,8 @@ Checker = Callable[[Node], object]
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a server is asked to be.
 
-    Without `port` it takes 2001, or a free one where that is busy.
+    Without `port` it takes 2001, or a free one where that is busy; without `lease_s`,
+    what the profile has.
     `output` is auto, device, device:NAME, null or file:PATH. Without `interfaces`,
     loopback and those with private addresses are served. Classic (dumb) clients are
     heard from `dumb_networks` only.
@@ -51,15 +58,16 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ("public",)
     theme: str = "wetland"
     output: str = "auto"
-    lease_s: int = 30
-    dumb_networks: tuple[str, ...] = PRIVATE_NETWORKS
+    lease_s: int | None = None
+    dumb_networks: tuple[Network, ...] = tuple(map(ip_network, PRIVATE_NETWORKS))
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent is asked to be.
 
     Without `host` it has the host's own name; without `server` (host, port) it finds
-    servers itself; without `sources` it looks for logs itself; without `rules` it has
+    servers itself, also at its `locators` (peep://HOST:PORT) and where the domains in
+    `srv` say; without `sources` it looks for logs itself; without `rules` it has
     all shipped packs. Rule files are relative to the configuration's directory.
     """
 
@@ -67,6 +75,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ("public",)
     interfaces: tuple[str, ...] = ()
     server: tuple[str, int] | None = None
+    locators: tuple[str, ...] = ()
+    srv: tuple[str, ...] = ()
     sources: tuple[object, ...] = ()
     rules: tuple[str, ...] = ()
     groups: tuple[str, ...] = ("all",)
@@ -78,13 +88,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     agent: AgentSettings = AgentSettings()
+    network: NetworkSettings = NetworkSettings()
 
 
 def load_settings(path: Path, source_kinds: Mapping[str, Checker]) -> Settings:
     """Read peep.yaml; raises ConfigError with all that is wrong with it."""
     top = load(path)
-    keys = top.section("server", "agent")
+    keys = top.section("server", "agent", "network")
     settings = Settings(
+        network=network_settings(keys["network"]),
         server=_server(keys["server"], path.parent),
         agent=_agent(keys["agent"], path.parent, source_kinds),
     )
@@ -97,14 +109,17 @@ def _server(node: Node, directory: Path) -> ServerSettings:
     return ServerSettings(
         port=_port(keys["port"]) if keys["port"].given else None,
         interfaces=keys["interfaces"].texts(()),
-        classes=_classes(keys["classes"]),
+        classes=class_names(keys["classes"], ("public",)),
         theme=_theme(keys["theme"], directory),
         output=_output(keys["output"]),
-        lease_s=keys["lease_s"].integer(
-            30, low=LEASE_RANGE_S[0], high=LEASE_RANGE_S[1]
-        ),
-        dumb_networks=_networks(keys["dumb_networks"]),
+        lease_s=_lease(keys["lease_s"]),
+        dumb_networks=networks(keys["dumb_networks"], PRIVATE_NETWORKS),
     )
+
+
+def _lease(node: Node) -> int | None:
+    low, high = LEASE_RANGE_S
+    return node.integer(low, low=low, high=high) if node.given else None
 
 
 def _agent(
@@ -113,9 +128,11 @@ def _agent(
     keys = node.section(*AgentSettings.__struct_fields__)
     return AgentSettings(
         host=_word(keys["host"]),
-        classes=_classes(keys["classes"]),
+        classes=class_names(keys["classes"], ("public",)),
         interfaces=keys["interfaces"].texts(()),
         server=_address(keys["server"]),
+        locators=keys["locators"].texts(()),
+        srv=keys["srv"].texts(()),
         sources=tuple(_sources(keys["sources"], source_kinds)),
         rules=tuple(_rule_pack(node, directory) for node in keys["rules"].nodes()),
         groups=keys["groups"].texts(("all",)),
@@ -131,15 +148,6 @@ def _sources(node: Node, source_kinds: Mapping[str, Checker]) -> Iterable[object
         kind, options = at.kind(source_kinds)
         if kind:
             yield source_kinds[kind](options)
-
-
-def _classes(node: Node) -> tuple[str, ...]:
-    names = node.texts(("public",))
-    for name in names:
-        problem = class_problem(name)
-        if problem:
-            node.problem(f"{shown(name)} {problem}")
-    return names
 
 
 def _word(node: Node) -> str:
@@ -177,16 +185,6 @@ def _output(node: Node) -> str:
     known = (*_OUTPUTS, "device:NAME", "file:PATH")
     node.problem(f"unknown {shown(output)}{hint(output, known)}")
     return "auto"
-
-
-def _networks(node: Node) -> tuple[str, ...]:
-    networks = node.texts(PRIVATE_NETWORKS, empty=True)
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            node.problem(f"{shown(network)} is no network: {error}")
-    return networks
 
 
 def _rule_pack(node: Node, directory: Path) -> str:

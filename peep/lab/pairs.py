@@ -22,6 +22,7 @@ from peep.protocol.events import (
     AgentLate,
     AgentLeft,
     AgentLost,
+    AgentReturned,
     Gone,
     Joined,
     Lapsed,
@@ -81,8 +82,7 @@ class Ledger:
         self.false_lapsed = 0
         self.false_late = 0
         self.examples: list[FalseExpiry] = []
-        self.crashes = 0  # of agents that a server should miss
-        self.crashes_missed = 0
+        self.crashes_missed = 0  # should have been called lost, and were not
         self.late_s: list[float] = []
         self.lost_s: list[float] = []
         self.rejoin_s: list[float] = []
@@ -98,8 +98,7 @@ class Ledger:
     def agent_crashed(self, agent: int, now: float) -> None:
         """Note that an agent's process ended without a word."""
         for pair in self._pairs[agent]:
-            if pair.connected_at is not None and pair.held:
-                self.crashes += 1
+            if pair.connected_at is not None and pair.held and pair.leased:
                 pair.crashed_at = now
                 pair.called_late = False
             pair.leased = False
@@ -121,9 +120,7 @@ class Ledger:
         for pairs in self._pairs:
             pair = pairs[server]
             pair.held = pair.leased = False
-            if pair.crashed_at is not None:  # nobody is there to miss it
-                self.crashes -= 1
-                pair.crashed_at = None
+            pair.crashed_at = None  # nobody is there to miss it
             self._look(pair, now)
 
     # -- what the machines say ------------------------------------------------
@@ -146,10 +143,9 @@ class Ledger:
         """Compare a server's word on an agent with what is so."""
         pair = self._pairs[agent][server]
         match event:
-            case AgentJoined():
+            case AgentJoined() | AgentReturned():
                 pair.held = True
-                if pair.crashed_at is not None:  # it came back before it was missed
-                    self.crashes -= 1
+                if self._agent_up[agent]:  # or its last word is only slow
                     pair.crashed_at = None
             case AgentLate():
                 if pair.innocent(now):

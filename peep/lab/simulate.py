@@ -80,7 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     false_lapsed: int
     false_late_per_agent_day: float
     false_expiries: tuple[FalseExpiry, ...]  # the first few
-    crashes: int
+    crashes: int  # of agents with a lease, that lasted until they were missed
     crashes_missed: int
     late_s_p50: float | None
     late_s_p99: float | None
@@ -146,7 +146,7 @@ class _World:
             false_lapsed=ledger.false_lapsed,
             false_late_per_agent_day=round(ledger.false_late / days, 4),
             false_expiries=tuple(ledger.examples),
-            crashes=ledger.crashes,
+            crashes=len(ledger.lost_s) + ledger.crashes_missed,
             crashes_missed=ledger.crashes_missed,
             late_s_p50=percentile(ledger.late_s, 50),
             late_s_p99=percentile(ledger.late_s, 99),

@@ -124,7 +124,9 @@ def ask(
         sock.settimeout(patience_s)
         try:
             sock.connect(str(path))
-            sock.sendall(msgspec.json.encode(request) + b"\n")
+            # Who is not welcome is told so, and hung up on, before a word is read.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(msgspec.json.encode(request) + b"\n")
             line = _read_line(sock)
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)

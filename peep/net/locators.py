@@ -21,7 +21,7 @@ from peep.net.endpoint import peer_of
 from peep.protocol.packets import SERVER_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from peep.clock import Clock
     from peep.protocol.addresses import Address
@@ -49,36 +49,41 @@ class Locator(msgspec.Struct, frozen=True):
 
 def parse_locator(text: str) -> Locator:
     """Read `peep://host[:port]`; PeepError is one line that says what is wrong."""
+    try:
+        host, port = _parts(text)
+        return Locator(host, SERVER_PORT if port is None else _port(port))
+    except ValueError as problem:
+        raise PeepError(f"locator {text!r}: {problem}") from None
 
-    def wrong(why: str) -> PeepError:
-        return PeepError(f"locator {text!r}: {why}")
 
+def _parts(text: str) -> tuple[str, str | None]:
+    """Split host and port; ValueError says what is wrong with the host."""
     if not text.startswith(SCHEME):
-        raise wrong(f"begins with {SCHEME}, as in {SCHEME}noc.example.org:2001")
+        raise ValueError(f"begins with {SCHEME}, as in {SCHEME}noc.example.org:2001")
     rest = text[len(SCHEME) :].removesuffix("/")
     if rest.startswith("["):
         host, bracket, after = rest[1:].partition("]")
-        if not bracket:
-            raise wrong("the bracket after an IPv6 address is missing")
         host = host.replace("%25", "%")  # as URIs have it (RFC 6874)
+        if not bracket:
+            raise ValueError("the bracket after an IPv6 address is missing")
         if not _is_ipv6(host):
-            raise wrong(f"{host!r} is no IPv6 address")
+            raise ValueError(f"{host!r} is no IPv6 address")
         if after and not after.startswith(":"):
-            raise wrong(f"after the address comes :PORT, not {after!r}")
-        colon, port = after[:1], after[1:]
-    else:
-        host, colon, port = rest.partition(":")
-        if ":" in port:
-            raise wrong("an IPv6 address stands in brackets, as in peep://[fd00::1]")
-        if len(host) > _MAX_HOST_LENGTH or not _HOST.fullmatch(host):
-            raise wrong(f"{host!r} is no host name" if host else "names no host")
-    if not colon:
-        return Locator(host)
-    if not (port.isascii() and port.isdecimal() and len(port) <= len(str(_MAX_PORT))):
-        raise wrong(f"{port!r} is no port")
-    if not 1 <= int(port) <= _MAX_PORT:
-        raise wrong(f"{port} is no port (1 to {_MAX_PORT})")
-    return Locator(host, int(port))
+            raise ValueError(f"after the address comes :PORT, not {after!r}")
+        return host, after[1:] if after else None
+    host, colon, port = rest.partition(":")
+    if ":" in port:
+        raise ValueError("an IPv6 address stands in brackets, as in peep://[fd00::1]")
+    if len(host) > _MAX_HOST_LENGTH or not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no host name" if host else "names no host")
+    return host, port if colon else None
+
+
+def _port(text: str) -> int:
+    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_PORT))
+    if not plain or not 1 <= int(text) <= _MAX_PORT:
+        raise ValueError(f"{text!r} is no port (1 to {_MAX_PORT})")
+    return int(text)
 
 
 class Pursuit:
@@ -118,6 +123,11 @@ class Pursuit:
                 self._step = 0
                 self._rest(now)
 
+    def again(self, now: float) -> None:
+        """Try at once, unless a lease says that there is no need."""
+        if not self._leased:
+            self.start(now)
+
     def next_timer(self) -> float | None:
         """Return when the next try is due, or None."""
         return self._at
@@ -147,6 +157,9 @@ class Backend(Protocol):
 
     def lost(self, address: Address) -> None:
         """Hear that the lease there has ended."""
+
+    def set_classes(self, classes: Sequence[str]) -> None:
+        """Hear that other classes are looked for from now on."""
 
 
 class Finder:
@@ -193,6 +206,11 @@ class Finder:
     def lost(self, address: Address) -> None:
         """Begin anew, if the address was ours."""
         self._pursuit.lost(address, self._clock.now())
+        self._changed.set()
+
+    def set_classes(self, classes: Sequence[str]) -> None:  # noqa: ARG002 - a verb
+        """Try anew: whoever had nothing for us may have something now."""
+        self._pursuit.again(self._clock.now())
         self._changed.set()
 
     async def _try(self, propose: Callable[[Address], None]) -> None:

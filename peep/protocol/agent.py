@@ -177,12 +177,17 @@ class AgentProtocol:
     def set_classes(self, classes: Sequence[str], now: float) -> None:
         """Change classes while running: tell every server, and look for others.
 
-        A server that shares none of them any more is left with a BYE.
+        Where that changes which keys are to be used, sessions are made anew.
         """
+        before = self._keys.for_classes(self.classes)
         self._seeker.classes = tuple(self._config.policy.allowed(classes))
+        rekey = self._keys.for_classes(self.classes) != before
         for link in list(self._links.values()):
             if link.stage is _Stage.LEASED:
-                self._say(link, self._introduction())
+                self._flush(link, now)
+                self._say(link, packets.Bye() if rekey else self._introduction())
+            if rekey:
+                self._drop(link, now)
         self._seeker.start(now)
 
     def propose(self, address: Address, now: float) -> None:

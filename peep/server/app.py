@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.errors import EngineError
+from peep.loglines import printable
 from peep.mixer.mixer import Cue, Outcome, Suppression
 from peep.net.sockets import server_endpoint
 from peep.net.udp import UdpDriver
@@ -26,6 +27,7 @@ from peep.protocol.events import (
     ServerEvent,
     SignalReceived,
 )
+from peep.protocol.packets import MAX_DISCOVERY_BYTES
 from peep.protocol.server import ServerConfig, ServerProtocol
 from peep.server.pipeline import Pipeline, Tally
 from peep.signals import Event, Tier
@@ -48,6 +50,8 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     config: ServerConfig
     port: int | None = None
     interfaces: tuple[str, ...] = ()
+    hops: int = 1
+    mtu_bytes: int = MAX_DISCOVERY_BYTES
     seconds: float | None = None
 
 
@@ -102,7 +106,9 @@ class ServerApp:
         self._dropped: Counter[Reason] = Counter()
         self._pipeline: Pipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._endpoint, self._note = server_endpoint(plan.port, plan.interfaces)
+        self._endpoint, self._note = server_endpoint(
+            plan.port, plan.interfaces, hops=plan.hops, mtu_bytes=plan.mtu_bytes
+        )
         self.port = self._endpoint.port
         self.ready = asyncio.Event()
 
@@ -217,8 +223,8 @@ class ServerApp:
             case AgentLeft(peer=peer):
                 self._say(f"agent {peer.host} left")
                 pipeline.forget(_origin(peer.agent_id))
-            case Dropped(reason=reason):
-                self._dropped[reason] += 1
+            case Dropped(reason=reason, count=count):
+                self._dropped[reason] += count
         self._tick()
 
     def _tell(self, name: str, tier: Tier, host: str, now: float) -> None:
@@ -232,7 +238,10 @@ class ServerApp:
             return
         match outcome:
             case Cue(sound=sound):
-                self._say(f"alert {signal.name} from {signal.host}: {sound}")
+                # The text came over the network: a terminal must not obey it.
+                text = printable(signal.text.encode("utf-8", "replace"))
+                said = f"alert {signal.name} from {signal.host}: {sound}"
+                self._say(f"{said}: {text}" if text else said)
             case Suppression(reason=reason):
                 self._say(f"alert {signal.name} from {signal.host}: unheard, {reason}")
 

@@ -141,7 +141,34 @@ def test_the_shipped_file_shows_every_key_and_its_examples_load(tmp_path):
         r"^( +)# ( *- .*|[a-z_]+:( .*)?)$", r"\1\2", text, flags=re.MULTILINE
     )
     loaded = load_settings(written(tmp_path, shown), CHECKS)
-    for part in (loaded.server, loaded.agent):
+    for part in (loaded.server, loaded.agent, loaded.network):
         for key in part.__struct_fields__:
-            assert re.search(rf"^  {key}:", shown, re.MULTILINE), key
-            assert getattr(part, key) or key == "exclude"
+            written_as = "allow" if key == "policy" else key
+            assert re.search(rf"^  {written_as}:", shown, re.MULTILINE), key
+            assert getattr(part, key) or key in ("exclude", "mdns")
+
+
+def test_the_network_section_is_read_and_its_mistakes_are_told(tmp_path):
+    good = """
+network:
+  profile: classic
+  subnets: {web: [10.1.0.0/16, eth0]}
+  allow: {networks: [10.0.0.0/8], classes: ["*.org"], keys: [0a1b2c3d]}
+  multicast_ttl: 4
+"""
+    network = load_settings(written(tmp_path, good), CHECKS).network
+    assert network.profile == "classic"
+    assert network.subnets == {"web": ("10.1.0.0/16", "eth0")}
+    assert network.policy.keys == (0x0A1B2C3D,)
+    assert network.policy.classes == ("*.org",)
+    assert str(network.policy.networks[0]) == "10.0.0.0/8"
+    bad = """
+network:
+  profile: clasic
+  subnets: {"a b": [eth0]}
+  allow: {networks: [10.0.0.0/99], keys: [xyz]}
+  multicast_ttl: 0
+"""
+    problems = refusal(tmp_path, bad)
+    assert len(problems) == 5
+    assert "did you mean 'classic'" in problems[0]

@@ -438,3 +438,16 @@ def test_discovery_finds_each_server_once_and_agrees_nothing():
     found = wires.told(AGENT)
     assert len(found) == 2
     assert not wires.told(SERVER, AgentJoined)
+
+
+def test_a_class_with_a_key_that_is_added_seals_what_was_open():
+    wires = Wires()
+    wires.add(server_machine(classes=("public", "web"), keys=(NEW,)), SERVER)
+    wires.add(agent_machine(keys=(NEW,)), AGENT)
+    wires.run(1)
+    assert wires.told(SERVER, AgentJoined)[0].classes == ("public",)
+    wires.machines[AGENT].set_classes(("public", "web"), wires.now)
+    wires._pump(AGENT)
+    wires.run(1)
+    assert wires.told(SERVER, AgentJoined)[0].classes == ("web",)
+    assert wires.machines[SERVER].agents() == 1
