@@ -13,7 +13,10 @@ import msgspec
 
 from peep.agent.sources import Poller, Stream, open_source
 from peep.errors import SourceError
+from peep.net.backends import Backends, Wanted, backends
+from peep.net.class_control import ClassControl
 from peep.net.sockets import agent_endpoint, plain_endpoint
+from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
 from peep.protocol import packets
 from peep.protocol.agent import AgentConfig, AgentProtocol
@@ -29,9 +32,11 @@ from peep.protocol.events import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from random import Random
 
     from peep.clock import Clock
+    from peep.protocol.addresses import Address
     from peep.rules import RuleSet
     from peep.signals import Signal
 
@@ -57,6 +62,8 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     mtu_bytes: int = packets.MAX_DISCOVERY_BYTES
     server: tuple[str, int] | None = None
     sources: tuple[object, ...] = ()
+    wanted: Wanted = Wanted()
+    control: Path | None = None
 
 
 class AgentApp:
@@ -66,10 +73,13 @@ class AgentApp:
         self,
         plan: AgentPlan,
         rules: RuleSet,
+        *,
         clock: Clock,
         rng: Random,
         say: Callable[[str], None],
+        reread: Callable[[], Sequence[str]] | None = None,
     ) -> None:
+        """Open the sockets. `reread` loads the classes anew, for SIGHUP."""
         self._rules = rules
         self._clock = clock
         self._say = say
@@ -89,6 +99,23 @@ class AgentApp:
         self._driver: UdpDriver[AgentEvent | Refused] = UdpDriver(
             self._machine, endpoint, clock, self._tell
         )
+        holder = self._machine if isinstance(self._machine, AgentProtocol) else None
+        control = ClassControl(
+            holder, clock=clock, kick=self._reclassed, say=say, patterns=False
+        )
+        self._steering = Steering(control, plan.control, reread, say)
+        members = (
+            backends(
+                plan.wanted,
+                plan.config.classes,
+                clock=clock,
+                chance=rng.random,
+                say=say,
+            )
+            if holder is not None
+            else []
+        )
+        self._backends = Backends(members, self._propose, say)
         self._joined = asyncio.Event()
         self._told: set[packets.ExceptionCode] = set()
         self.lines = 0
@@ -102,6 +129,8 @@ class AgentApp:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set or every source has ended."""
         self._driver.start()
+        self._backends.start()
+        await self._steering.start()
         tasks = [asyncio.create_task(self._keep(source)) for source in self._sources]
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
@@ -113,12 +142,24 @@ class AgentApp:
             for task in (*tasks, ended, stopping):
                 task.cancel()
             await asyncio.gather(*tasks, ended, stopping, return_exceptions=True)
+            await self._steering.close()
+            await self._backends.close()
             self._driver.close()
 
     def send(self, signal: Signal) -> None:
         """Send a signal of one's own."""
         self.signals += 1
         self._machine.send(signal, self._clock.now())
+        self._driver.kick()
+
+    def _propose(self, address: Address) -> None:
+        assert isinstance(self._machine, AgentProtocol), "dumb clients look for nobody"
+        self._machine.propose(address, self._clock.now())
+        self._driver.kick()
+
+    def _reclassed(self) -> None:
+        assert isinstance(self._machine, AgentProtocol), "dumb clients have no classes"
+        self._backends.set_classes(self._machine.classes)
         self._driver.kick()
 
     async def _last_chance(self, stopping: asyncio.Task[bool]) -> None:
@@ -179,10 +220,13 @@ class AgentApp:
         match event:
             case Joined(address=(host, port)):
                 self._joined.set()
+                self._backends.leased((host, port))
                 self._say(f"heard by {host} port {port}")
             case Lapsed(address=(host, port)):
+                self._backends.lost((host, port))
                 self._say(f"no word from {host} port {port}: looking for servers")
             case Gone(address=(host, port)):
+                self._backends.lost((host, port))
                 self._say(f"{host} port {port} is gone")
             case Refused(address=(host, port), code=code) if code not in self._told:
                 self._told.add(code)

@@ -14,6 +14,8 @@ from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.errors import ConfigError
+from peep.net.backends import Wanted
+from peep.net.locators import parse_locator
 from peep.protocol.agent import AgentConfig
 from peep.protocol.packets import SERVER_PORT
 from peep.protocol.profiles import PROFILES
@@ -21,7 +23,7 @@ from peep.rules import RuleSet, select
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from peep.config.settings import Settings
     from peep.protocol.keys import ClassKey
@@ -61,6 +63,21 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--exclude", type=common.words, metavar="A,B", help="no rules of these groups"
+    )
+    made.add_argument(
+        "--locator",
+        action="append",
+        metavar="peep://HOST",
+        help="ask this server for ever, wherever it is; may be given many times",
+    )
+    made.add_argument(
+        "--srv",
+        action="append",
+        metavar="DOMAIN",
+        help="ask the servers that the domain's DNS names (SRV _peep._udp)",
+    )
+    made.add_argument(
+        "--mdns", action="store_true", help="look for servers by mDNS, too"
     )
     made.add_argument("--host", metavar="NAME", help="be called so (default: hostname)")
     made.add_argument(
@@ -119,11 +136,34 @@ def make(
         mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         server=server,
         sources=specs,
+        wanted=Wanted(
+            locators=tuple(
+                parse_locator(text) for text in args.locator or wanted.locators
+            ),
+            domains=tuple(args.srv or wanted.srv),
+            mdns=args.mdns or network.mdns,
+            interfaces=tuple(interfaces),
+        ),
+        control=common.control_path("agent"),
     )
     # Not for secrets: jitter, and nonces that an open session needs no better.
     rng = random.Random()  # noqa: S311
-    app = AgentApp(plan, RuleSet(rules), SystemClock(), rng, common.say)
+    app = AgentApp(
+        plan,
+        RuleSet(rules),
+        clock=SystemClock(),
+        rng=rng,
+        say=common.say,
+        reread=_reread(args),
+    )
     return app, identity
+
+
+def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
+    """Return what SIGHUP loads; nothing, where the command line says the classes."""
+    if args.classes:
+        return None
+    return lambda: common.settings(args.config).agent.classes
 
 
 def run(argv: Sequence[str]) -> int:

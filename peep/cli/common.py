@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from peep import paths
 from peep.agent.sources import CHECKS
+from peep.config.joined import load_joined, with_joined
 from peep.config.keyring import load_keyring
 from peep.config.settings import Settings, load_settings
 from peep.errors import ConfigError
+from peep.net.control import socket_path
 from peep.protocol.classes import class_problem
 
 if TYPE_CHECKING:
@@ -104,12 +106,21 @@ def positive(text: str) -> float:
 
 
 def settings(path: Path | None) -> Settings:
-    """Load the named configuration, or the default one if it is there."""
-    if path is None:
-        path = paths.config_dir() / "peep.yaml"
-        if not path.exists():
-            return Settings()
-    return load_settings(path, CHECKS)
+    """Load the named configuration, or the default one if it is there.
+
+    What this host was enrolled for (`peep join`) is added to it.
+    """
+    directory = paths.config_dir()
+    default = directory / "peep.yaml"
+    found = Settings()
+    if path is not None or default.exists():
+        found = load_settings(path or default, CHECKS)
+    return with_joined(found, load_joined(directory))
+
+
+def control_path(kind: str) -> Path:
+    """Return where this process can be asked."""
+    return socket_path(paths.runtime_dir(), kind, os.getpid())
 
 
 def load_keys() -> tuple[ClassKey, ...]:

@@ -9,11 +9,12 @@ import msgspec
 
 from peep.cli import common
 from peep.lab.simulate import Plan, Result, simulate
+from peep.protocol.agent import MAX_LINKS
 from peep.protocol.packets import MAX_LEASE_S, MIN_LEASE_S
 
-# A sender of simulated hosts has so many addresses; time and memory end sooner.
-MAX_AGENTS = 10_000
-MAX_SERVERS = 100
+MAX_AGENTS = 4096  # every REQUEST reaches every agent: time grows as the square
+MAX_SERVERS = MAX_LINKS  # an agent speaks to no more
+MAX_HOURS = 24 * 366  # a year's troubles are drawn beforehand, in memory
 
 _EXAMPLES = """\
   peep dev simulate                            a hundred agents, a day, 10 % loss
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     rows = (
         ("--agents", _count(MAX_AGENTS), 100, "so many (default: 100)"),
         ("--servers", _count(MAX_SERVERS), 1, "so many (default: 1)"),
-        ("--hours", common.positive, 24.0, "of virtual time (default: 24)"),
+        ("--hours", _hours, 24.0, "of virtual time (default: 24)"),
         ("--lease", _lease, 30, "that servers grant, in seconds (default: 30)"),
         ("--loss", _share, 0.1, "share of datagrams lost (default: 0.1)"),
         ("--dup", _share, 0.05, "that come twice (default: 0.05)"),
@@ -75,6 +76,15 @@ def _count(most: int) -> Callable[[str], int]:
     return read
 
 
+def _hours(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= MAX_HOURS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time (above 0, to {MAX_HOURS} hours)"
+        )
+    return value
+
+
 def _lease(text: str) -> int:
     if not text.isdecimal() or not MIN_LEASE_S <= int(text) <= MAX_LEASE_S:
         raise argparse.ArgumentTypeError(
@@ -84,13 +94,17 @@ def _lease(text: str) -> int:
 
 
 def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share (0 to 1)")
     return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0  # out of every range here
 
 
 def _seed(text: str) -> int:

@@ -53,8 +53,7 @@ def run(argv: Sequence[str]) -> int:
         args.output = f"file:{args.out}"
     wanted = common.settings(args.config)
     only = OnlyOne(paths.state_dir())
-    for name in ("port", "lease"):
-        setattr(args, name, None)
+    args.port = args.lease = args.mdns = None
     # A class and a key for this run alone: lines and names travel sealed, even here.
     key = ClassKey(f"here-{os.urandom(4).hex()}", os.urandom(SECRET_BYTES))
     args.classes = (key.class_name, "public")

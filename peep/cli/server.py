@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="lease in seconds, 10 to 300 (default: 30)",
     )
+    made.add_argument("--mdns", action="store_true", help="be found by mDNS, too")
     made.add_argument(
         "--seconds", type=common.positive, metavar="N", help="stop after so long"
     )
@@ -108,6 +109,9 @@ def make(
         hops=network.multicast_ttl,
         mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         seconds=args.seconds,
+        host=common.host_name(),
+        mdns=args.mdns or network.mdns,
+        control=common.control_path("server"),
     )
     output = args.output or wanted.output
     engine = LiveEngine(theme, directory, output, args.seed or 0)

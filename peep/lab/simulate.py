@@ -3,12 +3,12 @@
 The real protocol machines run on a network that loses, repeats and holds up datagrams,
 on hosts that crash, sleep and are cut off. What befalls them is drawn from the seed
 before time begins, and so stays the same when the machines change; then the network
-draws from the same generator. pairs.py judges.
+draws from the same generator. Every host has dice of its own, seeded from it, so that
+one machine's draws do not change another's. pairs.py judges.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +19,16 @@ from peep.lab.pairs import FalseExpiry, Ledger, percentile
 from peep.lab.virtual_network import Node, VirtualNetwork, Weather
 from peep.protocol import packets
 from peep.protocol.agent import AgentConfig, AgentProtocol
+from peep.protocol.events import (
+    AgentJoined,
+    AgentLate,
+    AgentLeft,
+    AgentLost,
+    AgentReturned,
+    Gone,
+    Joined,
+    Lapsed,
+)
 from peep.protocol.server import ServerConfig, ServerProtocol
 from peep.signals import Event, Signal, State, Tier
 
@@ -122,17 +132,23 @@ class _World:
         self._ledger = Ledger(plan.agents, plan.servers, plan.lease_s)
         self._servers = [self._node("s", n) for n in range(plan.servers)]
         self._agents = [self._node("a", n) for n in range(plan.agents)]
-        self._numbers = {node.name: n for n, node in enumerate(self._servers)} | {
-            node.name: n for n, node in enumerate(self._agents)
+        self._numbers = {
+            node.name: number
+            for nodes in (self._servers, self._agents)
+            for number, node in enumerate(nodes)
         }
+        self._dice = {name: self._new_dice(self._chance) for name in self._numbers}
         self._write_script()
 
     def _node(self, kind: str, number: int) -> Node:
         port = packets.SERVER_PORT if kind == "s" else packets.ANNOUNCE_PORT
-        # Hosts have been up for different times, whole seconds for exact sums.
-        node = Node(f"{kind}{number}", port, float(int(self._chance() * 1e6)))
+        uptime_s = self._chance() * 1e6
+        node = Node(f"{kind}{number}", port, uptime_s)
         self.network.add(node)
         return node
+
+    def _new_dice(self, chance: Callable[[], float]) -> random.Random:
+        return random.Random(int(chance() * 2**53))  # noqa: S311 - as above
 
     def result(self) -> Result:
         """Sum up."""
@@ -182,14 +198,10 @@ class _World:
                 # stopped does not.
                 uncounted_s = length_s if self._chance() < 0.5 else 0.0  # noqa: PLR2004 - half
                 call_at(when, partial(self._sleep, number, length_s, uncounted_s))
-            for when in self._times(_EVENT_EVERY_S):
-                tier = Tier.ALERT if self._chance() < _ALERT_SHARE else Tier.ROUTINE
-                signal = Event(name="log.line", family="access", tier=tier)
-                call_at(when, partial(self._signal, number, signal))
             # Every other agent has a state and repeats it; the rest are all but mute.
-            for when in self._times(_STATE_EVERY_S) if number % 2 else ():
-                state = State(name="system.load", value=self._chance())
-                call_at(when, partial(self._signal, number, state))
+            for state in (False, True)[: 1 + number % 2]:
+                chance = self._new_dice(self._chance).random
+                self._signal_later(number, chance, state=state)
         for when in self._times(_PARTITION_EVERY_S):
             share = self._between(_PARTITION_SHARE)
             group = [n for n in range(self._plan.agents) if self._chance() < share]
@@ -219,12 +231,13 @@ class _World:
         )
         address = (f"10.1.{number >> 8}.{number & 255}", 40_000 + node.life % 20_000)
         self._ledger.agent_restarted(number, self.network.now)
-        self.network.start(node, AgentProtocol(config, self._random(node)), address)
+        rng = self._new_dice(self._dice[node.name].random)
+        self.network.start(node, AgentProtocol(config, rng), address)
         self._reach(number)
 
     def _start_server(self, number: int) -> None:
         node = self._servers[number]
-        rng = self._random(node)
+        rng = self._new_dice(self._dice[node.name].random)
         config = ServerConfig(
             server_id=rng.randbytes(packets.ID_BYTES),
             secret=rng.randbytes(32),
@@ -233,12 +246,6 @@ class _World:
         self._ledger.server_up(number, self.network.now, up=True)
         address = (f"10.0.0.{number + 1}", packets.SERVER_PORT)
         self.network.start(node, ServerProtocol(config, rng), address)
-
-    def _random(self, node: Node) -> random.Random:
-        """Return a process's own chance: other processes' draws do not change it."""
-        text = f"{self._plan.seed} {node.name} {node.life}".encode()
-        digest = hashlib.blake2b(text, digest_size=8).digest()
-        return random.Random(int.from_bytes(digest, "big"))  # noqa: S311 - as above
 
     def _crash_agent(self, number: int, length_s: float) -> None:
         node = self._agents[number]
@@ -281,10 +288,25 @@ class _World:
             self._agents[number].cut = False
             self._reach(number)
 
-    def _signal(self, number: int, signal: Signal) -> None:
+    def _signal_later(
+        self, number: int, chance: Callable[[], float], *, state: bool
+    ) -> None:
+        every_s = _STATE_EVERY_S if state else _EVENT_EVERY_S
+        self._later(
+            2 * every_s * chance(), partial(self._signal, number, chance, state=state)
+        )
+
+    def _signal(self, number: int, chance: Callable[[], float], *, state: bool) -> None:
+        signal: Signal
+        if state:
+            signal = State(name="system.load", value=chance())
+        else:
+            tier = Tier.ALERT if chance() < _ALERT_SHARE else Tier.ROUTINE
+            signal = Event(name="log.line", family="access", tier=tier)
         node = self._agents[number]
         if node.machine is not None and not node.asleep:
             self.network.send(node, signal)
+        self._signal_later(number, chance, state=state)
 
     def _later(self, after_s: float, call: Callable[[], None]) -> None:
         self.network.call_at(self.network.now + after_s, call)
@@ -299,13 +321,17 @@ class _World:
 
     def _told(self, node: Node, event: object) -> None:
         """Pass on a machine's word about its other side."""
-        number = self._numbers[node.name]
-        address = getattr(event, "address", None)
-        peer = getattr(event, "peer", None)
-        now = self.network.now
-        if peer is not None:
-            agent = int.from_bytes(peer.agent_id, "big") - 1
-            self._ledger.server_said(number, agent, event, now)
-        elif address is not None and node.listens == packets.ANNOUNCE_PORT:
-            server = int(address[0].rpartition(".")[2]) - 1
-            self._ledger.agent_said(number, server, event, now)
+        number, now = self._numbers[node.name], self.network.now
+        match event:
+            case Joined() | Lapsed() | Gone():
+                server = int(event.address[0].rpartition(".")[2]) - 1
+                self._ledger.agent_said(number, server, event, now)
+            case (
+                AgentJoined()
+                | AgentLate()
+                | AgentReturned()
+                | AgentLost()
+                | AgentLeft()
+            ):
+                agent = int.from_bytes(event.peer.agent_id, "big") - 1
+                self._ledger.server_said(number, agent, event, now)

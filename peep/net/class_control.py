@@ -38,9 +38,10 @@ class Holder(Protocol):
 
 
 class ClassControl:
-    """Changes the classes of one machine: `holder` None is a dumb client's.
+    """Changes the classes of one machine; a dumb client has none, its `holder` is None.
 
-    `kick` lets the driver send what the machine has to say of it.
+    `kick` lets the driver send what the machine has to say of it. `patterns` is whether
+    `*.example.org` may be held: a server may.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class ClassControl:
         clock: Clock,
         kick: Callable[[], None],
         say: Callable[[str], None],
+        patterns: bool = False,
     ) -> None:
         self._holder = holder
         self._clock = clock
         self._kick = kick
         self._say = say
+        self._patterns = patterns
 
     def handle(self, request: Request) -> dict[str, object]:
         """Answer a request about classes; PeepError if it is refused."""
@@ -65,6 +68,7 @@ class ClassControl:
         changed = False
         match request:
             case AddClasses(names=names):
+                self._check_patterns(names)
                 changed = self._set(self._holder, added(self._holder.classes, names))
                 refused = [n for n in names if n not in self._holder.classes]
                 if refused:
@@ -91,6 +95,11 @@ class ClassControl:
             return
         if not self._set(self._holder, wanted):
             self._say("the configuration was read again: the same classes")
+
+    def _check_patterns(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name.startswith("*.") and not self._patterns:
+                raise PeepError(f"an agent holds classes, not patterns: not {name}")
 
     def _set(self, holder: Holder, wanted: tuple[str, ...]) -> bool:
         before = holder.classes

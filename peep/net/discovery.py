@@ -13,7 +13,6 @@ What is found is what neighbours say of themselves, unproved: agree nothing upon
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import random
 from collections import deque
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from peep.protocol.addresses import Address
 
 __all__ = ["Discovery", "DiscoveryListener", "Server"]
-
-_LINK_LOCAL = ipaddress.ip_network("fe80::/10")
 
 
 class DiscoveryListener:
@@ -138,7 +135,7 @@ class Discovery:
         config = SeekConfig(
             agent_id=os.urandom(ID_BYTES),
             classes=self._classes,
-            near=(*endpoint.networks(), _LINK_LOCAL),
+            near=endpoint.networks(),
         )
         self._machine = PresenceProtocol(config, chance, self._silence_s)
         self._driver: UdpDriver[PresenceEvent] = UdpDriver(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peep.errors import PeepError
 from peep.net.interfaces import (
+    LINK_LOCAL,
     Cast,
     Link,
     Network,
@@ -91,8 +92,12 @@ class Endpoint:
                     self._joined.add(key)
 
     def networks(self) -> tuple[Network, ...]:
-        """Return the networks of this endpoint's links."""
-        return tuple(dict.fromkeys(link.network for link in self._links))
+        """Return the networks of this endpoint's links.
+
+        Whoever has a link-local address is on one of them, also while it comes up.
+        """
+        mine = (link.network for link in self._links)
+        return tuple(dict.fromkeys((*mine, LINK_LOCAL)))
 
     def send(self, data: bytes, to: Address) -> bool:
         """Send to one address; say whether the kernel took it."""

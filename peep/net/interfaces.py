@@ -37,6 +37,8 @@ LIMITED_BROADCAST = "255.255.255.255"
 GROUP_V4 = "239.255.112.101"
 GROUPS_V6 = ("ff12::7065:6570", "ff15::7065:6570")
 
+LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+
 _ROUTES = Path("/proc/net/route")
 _UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)

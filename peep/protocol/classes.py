@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 MAX_LENGTH = 64
 PATTERN = r"^[!-~]+\Z"  # printable ASCII without a space
+NONE = "none"  # the class of those who speak to nobody: it matches nothing
 _NAME = re.compile(PATTERN)
 
 
@@ -24,7 +25,7 @@ def matches(pattern: str, class_name: str) -> bool:
     """Say whether a server's pattern takes an agent's class."""
     if pattern.startswith("*."):
         return class_name.endswith(pattern[1:]) and len(class_name) > len(pattern) - 1
-    return pattern == class_name
+    return pattern == class_name != NONE
 
 
 def shared(patterns: Iterable[str], class_names: Iterable[str]) -> list[str]:

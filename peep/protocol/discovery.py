@@ -15,7 +15,7 @@ import msgspec
 from peep.errors import RemoteProtocolError
 from peep.protocol import packets, wire
 from peep.protocol.addresses import Address, Broadcast, Datagram, Destination
-from peep.protocol.classes import shared
+from peep.protocol.classes import NONE, shared
 from peep.protocol.packets import ANNOUNCE_PORT, MAX_DISCOVERY_BYTES, SERVER_PORT
 from peep.protocol.policy import Network, Policy, within
 from peep.protocol.profiles import PEEP, Profile
@@ -124,7 +124,7 @@ class Seeker:
 
     def propose(self, address: Address, now: float) -> None:
         """Ask a server that somebody says is there."""
-        if self._may_ask(address, now):
+        if NONE not in self.classes and self._may_ask(address, now):
             self._request(address, self.classes, now)
 
     def on_announce(self, body: packets.Announce, address: Address, now: float) -> None:
@@ -233,6 +233,8 @@ def by_subnets(
     """Group classes by where their names may be told; () is everywhere."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in classes:
+        if name == NONE:
+            continue
         groups.setdefault(subnets.get(name, ()), []).append(name)
     return list(groups.items())
 

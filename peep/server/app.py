@@ -15,7 +15,10 @@ import msgspec
 from peep.errors import EngineError
 from peep.loglines import printable
 from peep.mixer.mixer import Cue, Outcome, Suppression
+from peep.net import mdns
+from peep.net.class_control import ClassControl
 from peep.net.sockets import server_endpoint
+from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
 from peep.protocol.events import (
     AgentJoined,
@@ -34,7 +37,8 @@ from peep.signals import Event, Tier
 from peep.sound.engine import SAMPLE_RATE_HZ, Engine, Meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
     from random import Random
 
     from peep.clock import Clock
@@ -53,6 +57,9 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     hops: int = 1
     mtu_bytes: int = MAX_DISCOVERY_BYTES
     seconds: float | None = None
+    host: str = ""
+    mdns: bool = False
+    control: Path | None = None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +103,11 @@ class ServerApp:
         clock: Clock,
         rng: Random,
         say: Callable[[str], None],
+        reread: Callable[[], Sequence[str]] | None = None,
     ) -> None:
+        """Open the sockets. `reread` loads the classes anew, for SIGHUP."""
         self._plan = plan
+        self._reread = reread
         self._theme = theme
         self._engine = engine
         self._clock = clock
@@ -128,7 +138,20 @@ class ServerApp:
         driver: UdpDriver[ServerEvent] = UdpDriver(
             machine, self._endpoint, self._clock, self._on_event
         )
+        advert = self._advert(machine)
+
+        def reclassed() -> None:
+            if advert is not None:
+                advert.set_classes(self._told_anywhere(machine), more=self._more())
+            driver.kick()
+
+        control = ClassControl(
+            machine, clock=self._clock, kick=reclassed, say=self._say, patterns=True
+        )
+        steering = Steering(control, self._plan.control, self._reread, self._say)
         driver.start()
+        await steering.start()
+        advertising = None if advert is None else asyncio.create_task(advert.run())
         config = self._plan.config
         self._say(
             f"listening on UDP port {self.port}, classes {', '.join(config.classes)}, "
@@ -140,6 +163,10 @@ class ServerApp:
         try:
             failure = await self._watch(stop)
         finally:
+            await steering.close()
+            if advertising is not None:
+                advertising.cancel()
+                await asyncio.gather(advertising, return_exceptions=True)
             driver.close()
             if self._timer is not None:
                 self._timer.cancel()
@@ -148,6 +175,27 @@ class ServerApp:
         return summarise(
             pipeline.tally, self._dropped, meters, failure or self._engine.failure()
         )
+
+    def _advert(self, machine: ServerProtocol) -> mdns.Advert | None:
+        """Return what tells of this server by mDNS; PeepError if it cannot."""
+        plan = self._plan
+        if not plan.mdns:
+            return None
+        return mdns.Advert(
+            plan.host,
+            plan.config.server_id,
+            self.port,
+            self._told_anywhere(machine),
+            interfaces=plan.interfaces,
+            more=self._more(),
+        )
+
+    def _told_anywhere(self, machine: ServerProtocol) -> list[str]:
+        """Return the classes whose names are not kept within subnets."""
+        return [n for n in machine.classes if n not in self._plan.config.subnets]
+
+    def _more(self) -> bool:
+        return bool(self._plan.config.subnets)
 
     async def _start_engine(self, stop: asyncio.Event) -> SoundBank | None:
         """Return what the engine made, or None if the end came first."""

@@ -15,7 +15,7 @@ PIECES = st.lists(st.integers(0, 90), min_size=1, max_size=4)
 
 
 class RotatedLog(RuleBasedStateMachine):
-    """A log that is written, renamed, deleted, put back, truncated and looked at.
+    """A log that is written, renamed, deleted, moved, truncated and looked at.
 
     A line says of which file it is and which line there; the model only counts. Left
     out is what a follower cannot know: a file that came and went between two looks,
@@ -34,7 +34,6 @@ class RotatedLog(RuleBasedStateMachine):
         self.here = None  # the file that has the name
         self.seen = False  # whether somebody has looked at it
         self.renamed = []  # files without the name, oldest first; held yet
-        self.deleted = False  # the last of them cannot be put back
 
     def teardown(self):
         self.look()
@@ -76,11 +75,9 @@ class RotatedLog(RuleBasedStateMachine):
             self.log.unlink()
         else:
             self.log.rename(f"{self.log}.{self.here}")
-        self.deleted = delete
         self.renamed.append(self.here)
         self.here = None
-        for number in self.renamed[:-MAX_OUTGOING]:
-            self.leave(number)
+        self.leave_all_but(MAX_OUTGOING)
         if create:
             self.create()
 
@@ -90,15 +87,18 @@ class RotatedLog(RuleBasedStateMachine):
             self.look()
             self.take_away(delete=False, create=True)
 
-    @rule(look=st.booleans())
-    def put_back(self, look):
+    @rule(look=st.booleans(), pieces=PIECES)
+    def move_away_and_back(self, look, pieces):
+        self.look()
+        if self.here is None:
+            return
+        self.leave_all_but(MAX_OUTGOING - 1)
+        away = Path(f"{self.log}.away")
+        self.log.rename(away)
         if look:
             self.look()
-        if self.here is None and self.renamed and not self.deleted:
-            self.here = self.renamed.pop()
-            Path(f"{self.log}.{self.here}").rename(self.log)
-            self.deleted = True  # of the one before, nothing is known
-            self.seen = True
+        self.write(pieces, cut=0, which=0)  # into this file: it is the newest
+        away.rename(self.log)
 
     @rule()
     def truncate(self):
@@ -118,15 +118,15 @@ class RotatedLog(RuleBasedStateMachine):
     def time_passes(self):
         """Every writer has reopened its log by now."""
         self.look()
-        for number in self.renamed:
-            self.leave(number)
-        self.renamed.clear()
+        self.leave_all_but(0)
         self.now += OUTGOING_S
         self.look()
         assert len(self.held()) == (self.here is not None) + len(self.writers)
 
-    def leave(self, number):
-        if number in self.writers:
+    def leave_all_but(self, count):
+        """The writers of all other renamed files reopen their log."""
+        while len(self.renamed) > count:
+            number = self.renamed.pop(0)
             self.writers.pop(number).close()
 
     def held(self):

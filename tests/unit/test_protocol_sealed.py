@@ -451,3 +451,13 @@ def test_a_class_with_a_key_that_is_added_seals_what_was_open():
     wires.run(1)
     assert wires.told(SERVER, AgentJoined)[0].classes == ("web",)
     assert wires.machines[SERVER].agents() == 1
+
+
+def test_class_none_speaks_to_nobody():
+    wires = Wires()
+    wires.add(server_machine(classes=("none", "*.org")), SERVER)
+    wires.add(agent_machine(classes=("none",)), AGENT)
+    wires.machines[AGENT].propose(SERVER, wires.now)
+    wires.run(30)
+    assert {d[1] for _, _, _, d in wires.sent} == {packets.PacketType.ANNOUNCE}
+    assert not wires.told(AGENT, Joined)

@@ -1,0 +1,56 @@
+"""How a running process is told to change: by its control socket, and by SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from peep.errors import PeepError
+from peep.net.control import ControlServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from peep.net.class_control import ClassControl
+
+
+class Steering:
+    """Listens from `start` to `close`. Without a path there is no socket.
+
+    `reread` loads the classes that the configuration names now; without it, SIGHUP is
+    left as it was.
+    """
+
+    def __init__(
+        self,
+        control: ClassControl,
+        path: Path | None,
+        reread: Callable[[], Sequence[str]] | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._server = None if path is None else ControlServer(path, control.handle)
+        self._reread = reread
+        self._say = say
+
+    async def start(self) -> None:
+        """Begin; a socket that cannot be made is said, and done without."""
+        if self._server is not None:
+            try:
+                await self._server.start()
+            except PeepError as problem:
+                self._say(f"{problem}: `peep classes` cannot reach this process")
+        if self._reread is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._control.reread, self._reread)
+
+    async def close(self) -> None:
+        """Take the socket away."""
+        if self._server is not None:
+            await self._server.close()
+        if self._reread is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)

@@ -1,0 +1,496 @@
+"""The simulated day: its network, its judge, and what the real machines make of it."""
+
+import random
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wires import agent_machine, server_machine
+
+from peep.lab.pairs import Ledger, percentile
+from peep.lab.simulate import Plan, simulate
+from peep.lab.virtual_network import REORDER_S, Node, VirtualNetwork, Weather
+from peep.protocol import lease
+from peep.protocol.addresses import Broadcast, Datagram
+from peep.protocol.events import (
+    AgentJoined,
+    AgentLate,
+    AgentLeft,
+    AgentLost,
+    AgentReturned,
+    Dropped,
+    Gone,
+    Joined,
+    Lapsed,
+    Peer,
+    SignalReceived,
+)
+from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
+from peep.reasons import Reason
+from peep.signals import Event, Tier
+
+SMALL = Plan(agents=12, hours=3, seed=3)
+A, B = ("10.1.0.1", 40_000), ("10.0.0.1", 2001)
+PEER = Peer((1).to_bytes(8, "big"), "a0", A)
+
+
+# -- the network ------------------------------------------------------------------
+
+
+class Speaker:
+    """A machine that says what it is given, and remembers what it hears and when."""
+
+    def __init__(self, *says, due=None):
+        self.says = list(says)
+        self.due = due
+        self.heard = []
+        self.looks = []
+        self.told = []
+
+    def start(self, now):
+        self.started = now
+
+    def receive_datagram(self, data, address, now):
+        self.heard.append((data, address, now))
+
+    def handle_timer(self, now):
+        self.looks.append(now)
+        if self.due is not None and now >= self.due:
+            self.due = None
+
+    def next_timer(self):
+        return self.due
+
+    def datagrams_to_send(self, now):
+        out, self.says = self.says, []
+        return out
+
+    def next_event(self):
+        return self.told.pop() if self.told else None
+
+    def send(self, signal, now):
+        self.says.append(signal)
+
+
+class Stuck(Speaker):
+    def handle_timer(self, now):
+        self.looks.append(now)
+
+
+def network(*weather, seed=1):
+    told = []
+    made = VirtualNetwork(
+        Weather(*weather),
+        random.Random(seed).random,
+        lambda node, event: told.append((node.name, event)),
+    )
+    return made, told
+
+
+def pair(*weather, says=(), seed=1):
+    """Return a network, and a speaker and a hearer on it."""
+    made, _ = network(*weather, seed=seed)
+    speaker, hearer = Speaker(*says), Speaker()
+    for name, machine, address in (("b", hearer, B), ("a", speaker, A)):
+        node = Node(name, SERVER_PORT if name == "b" else ANNOUNCE_PORT)
+        made.add(node)
+        made.start(node, machine, address)
+    return made, speaker, hearer
+
+
+def numbered(count):
+    return [Datagram(bytes([3, n % 256, n // 256]), B) for n in range(count)]
+
+
+def order(hearer):
+    return [data[1] + 256 * data[2] for data, _, _ in hearer.heard]
+
+
+def test_in_fair_weather_every_datagram_comes_once_and_in_order():
+    made, _, hearer = pair(says=numbered(500))
+    made.run(10)
+    assert order(hearer) == list(range(500))
+    assert {source for _, source, _ in hearer.heard} == {A}
+    assert (made.sent, made.delivered) == (500, 500)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    loss=st.floats(0, 1),
+    dup=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+    more=st.data(),
+)
+def test_loss_and_duplication_come_in_the_shares_that_were_asked_for(
+    loss, dup, seed, more
+):
+    made, _, hearer = pair(
+        loss, dup, more.draw(st.floats(0, 1)), seed=seed, says=numbered(2000)
+    )
+    made.run(10)
+    expected = 2000 * (1 + dup) * (1 - loss)
+    assert abs(len(hearer.heard) - expected) < 300
+    assert max(Counter(order(hearer)).values(), default=0) <= 2
+
+
+def test_what_is_held_up_is_overtaken_and_comes_within_its_bound():
+    made, _, hearer = pair(0.0, 0.0, 0.2, says=numbered(1000))
+    made.run(10)
+    came = order(hearer)
+    assert sorted(came) == list(range(1000))
+    assert came != sorted(came)
+    assert max(now for _, _, now in hearer.heard) <= REORDER_S + 0.1
+
+
+def test_a_broadcast_reaches_all_that_listen_on_its_port_but_its_sender():
+    made, _ = network()
+    machines = {}
+    for number, port in enumerate((SERVER_PORT, SERVER_PORT, ANNOUNCE_PORT)):
+        node = Node(f"n{number}", port)
+        machines[number] = Speaker()
+        made.add(node)
+        made.start(node, machines[number], ("10.0.0.1", number))
+    machines[0].due = 1.0
+    machines[0].says = [Datagram(b"\x03\x01", Broadcast(SERVER_PORT))]
+    made.wake(next(n for n in made._nodes if n.name == "n0"))
+    made.run(2)
+    assert [len(m.heard) for m in machines.values()] == [0, 1, 0]
+    assert made.sent == 1
+
+
+@pytest.mark.parametrize("trouble", ["kill", "cut", "sleep", "restart"])
+def test_a_host_that_cannot_be_reached_hears_nothing(trouble):
+    made, _, hearer = pair(says=numbered(3))
+    node = made._at[B]
+    if trouble == "cut":
+        node.cut = True
+    elif trouble == "sleep":
+        made.sleep(node)
+    else:
+        made.kill(node)
+        if trouble == "restart":
+            hearer = Speaker()
+            made.start(node, hearer, B)
+    made.run(1)
+    assert hearer.heard == []
+    assert made.delivered == 0
+
+
+def test_a_host_that_is_cut_off_is_not_heard_either():
+    made, _, hearer = pair()
+    made._at[A].cut = True
+    for address in (B, ("10.9.9.9", 1)):
+        made.send(made._at[A], Datagram(b"\x03\x01", address))
+    made.run(1)
+    assert hearer.heard == []
+    assert made.sent == 2
+
+
+def test_a_datagram_to_nobody_is_lost():
+    made, *_ = pair()
+    made.send(made._at[A], Datagram(b"\x03\x01", ("10.9.9.9", 1)))
+    made.kill(made._at[B])
+    made.send(made._at[A], Datagram(b"\x03\x01", Broadcast(SERVER_PORT)))
+    made.run(1)
+    assert made.delivered == 0
+
+
+def test_a_timer_is_kept_on_the_hosts_own_clock():
+    made, _ = network()
+    node, machine = Node("a", ANNOUNCE_PORT, 1_000_000.1), Speaker(due=1_000_007.3)
+    made.add(node)
+    made.start(node, machine, A)
+    made.run(60)
+    assert machine.started == 1_000_000.1
+    assert machine.looks == [1_000_007.3]
+
+
+def test_a_timer_that_was_moved_is_kept_where_it_was_moved_to():
+    made, _, hearer = pair()
+    node = made._at[B]
+    for due in (50.0, 20.0, 30.0):
+        hearer.due = due
+        made.send(made._at[A], Datagram(b"\x03\x01", B))
+        made.run(made.now + 1)
+    made.run(100)
+    assert hearer.looks == [30.0]
+    assert node.entry_at == float("inf")
+
+
+@pytest.mark.parametrize(("uncounted_s", "clock_s"), [(0.0, 60.0), (40.0, 20.0)])
+def test_a_sleep_is_counted_by_the_hosts_clock_or_not(uncounted_s, clock_s):
+    made, _ = network()
+    node, machine = Node("a", ANNOUNCE_PORT), Speaker(due=20.0)
+    made.add(node)
+    made.start(node, machine, A)
+    made.run(10)
+    made.sleep(node)
+    made.run(60)
+    assert machine.looks == []
+    made.wake(node, uncounted_s)
+    made.run(100)
+    assert machine.looks == [clock_s]
+
+
+def test_a_dead_host_wakes_without_a_machine():
+    made, _, _ = pair()
+    node = made._at[A]
+    made.sleep(node)
+    made.kill(node)
+    made.wake(node)
+    made.run(1)
+    assert not node.asleep
+
+
+def test_a_machine_that_stays_due_is_counted_and_does_not_stop_time():
+    made, _ = network()
+    for number in range(2):
+        node = Node(f"a{number}", ANNOUNCE_PORT)
+        made.add(node)
+        made.start(node, Stuck(due=5.0), ("10.0.0.1", number))
+    made.run(6)
+    assert made.now == 6
+    assert made.stuck == 2
+
+
+def test_events_are_told_and_tracing_tells_seeds_and_events_apart():
+    digests = set()
+    events = (
+        Joined(B, 30.0),
+        Dropped(Reason.REPLAYED, A),
+        Dropped(Reason.MALFORMED, A),
+        AgentLost(PEER),
+        AgentLost(Peer((2).to_bytes(8, "big"), "a1", A)),
+        SignalReceived(PEER, "public", Event(name="x"), 0.1),
+        SignalReceived(PEER, "public", Event(name="y"), 0.1),
+    )
+    for event in events:
+        made, told = network()
+        node, machine = Node("a", ANNOUNCE_PORT), Speaker()
+        machine.told = [event]
+        made.add(node)
+        made.start(node, machine, A)
+        assert told == [("a", event)]
+        digests.add(made.trace.hexdigest())
+    assert len(digests) == len(events)
+
+
+def test_a_long_trace_hashes_as_its_lines_do():
+    whole, _ = network()
+    parts, _ = network()
+    for number in range(10_000):
+        whole.trace.add(f"{number}\n")
+        parts.trace.add(f"{number}\n")
+        if number % 999 == 0:
+            parts.trace.hexdigest()
+    assert whole.trace.hexdigest() == parts.trace.hexdigest()
+
+
+def test_the_real_machines_find_each_other_on_it():
+    made, told = network()
+    for node, machine, address in (
+        (Node("s", SERVER_PORT, 77.0), server_machine(), B),
+        (Node("a", ANNOUNCE_PORT, 5e5), agent_machine(), A),
+    ):
+        made.add(node)
+        made.start(node, machine, address)
+    made.run(2)
+    made.send(made._at[A], Event(name="x", tier=Tier.ALERT))
+    made.run(3)
+    assert [type(event).__name__ for _, event in told] == [
+        "AgentJoined",
+        "Joined",
+        "SignalReceived",
+    ]
+
+
+# -- the judge ----------------------------------------------------------------------
+
+
+def ledger(*, joined=True):
+    made = Ledger(1, 1, 30.0)
+    made.server_up(0, 0.0, up=True)
+    made.agent_up(0, 0.0, up=True)
+    if joined:
+        made.server_said(0, 0, AgentJoined(PEER, ("public",), False), 1.0)
+        made.agent_said(0, 0, Joined(B, 30.0), 1.0)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("now", "false"), [(44.9, 0), (45.0, 1)], ids=["connected-too-short", "connected"]
+)
+def test_an_expiry_is_false_after_a_lease_and_a_half_of_connection(now, false):
+    made = ledger()
+    made.server_said(0, 0, AgentLate(PEER), now)
+    made.server_said(0, 0, AgentLost(PEER), now)
+    made.agent_said(0, 0, Lapsed(B), now)
+    made.agent_said(0, 0, Gone(B), now)
+    assert (made.false_late, made.false_lost, made.false_lapsed) == (false,) * 3
+    assert [e.word for e in made.examples] == ["AgentLost", "Lapsed"] * false
+
+
+def test_the_lease_that_counts_is_the_one_that_was_granted():
+    made = ledger()
+    made.agent_said(0, 0, Joined(B, 300.0), 2.0)
+    made.server_said(0, 0, AgentLost(PEER), 400.0)
+    assert made.false_lost == 0
+
+
+@pytest.mark.parametrize("trouble", ["agent", "server"])
+def test_an_expiry_soon_after_a_cut_is_true(trouble):
+    made = ledger()
+    tell = made.agent_up if trouble == "agent" else made.server_up
+    tell(0, 500.0, up=False)
+    tell(0, 540.0, up=True)
+    made.server_said(0, 0, AgentLost(PEER), 545.0)
+    made.agent_said(0, 0, Lapsed(B), 545.0)
+    assert made.false_lost == made.false_lapsed == 0
+
+
+def test_only_the_first_false_expiries_are_told_one_by_one():
+    made = ledger()
+    for step in range(30):
+        made.server_said(0, 0, AgentLost(PEER), 100.0 + step)
+    assert made.false_lost == 30
+    assert len(made.examples) == 10
+
+
+def test_a_crash_is_timed_to_late_and_to_lost():
+    made = ledger()
+    made.agent_crashed(0, 100.0)
+    made.server_said(0, 0, AgentLate(PEER), 120.0)
+    made.server_said(0, 0, AgentLate(PEER), 121.0)
+    made.server_said(0, 0, AgentLost(PEER), 135.0)
+    made.agent_restarted(0, 400.0)
+    assert (made.late_s, made.lost_s) == ([20.0], [35.0])
+    assert made.crashes_missed == made.false_late == made.false_lost == 0
+
+
+def test_a_crash_that_nobody_noticed_is_a_miss():
+    made = ledger()
+    made.agent_crashed(0, 100.0)
+    made.agent_restarted(0, 147.0)
+    made.server_said(0, 0, AgentLost(PEER), 148.0)
+    assert made.crashes_missed == 1
+    assert made.lost_s == []
+
+
+@pytest.mark.parametrize("word", ["joined", "returned"])
+def test_a_crash_that_ends_before_it_is_noticed_is_neither_timed_nor_missed(word):
+    made = ledger()
+    made.agent_crashed(0, 100.0)
+    slow = AgentReturned(PEER)
+    made.server_said(0, 0, slow, 100.1)  # its last word was in flight
+    made.agent_restarted(0, 110.0)
+    made.agent_up(0, 110.0, up=True)
+    back = AgentJoined(PEER, ("public",), False) if word == "joined" else slow
+    made.server_said(0, 0, back, 111.0)
+    made.agent_said(0, 0, Joined(B, 30.0), 111.0)
+    made.agent_crashed(0, 200.0)
+    made.server_said(0, 0, AgentLost(PEER), 240.0)
+    assert made.lost_s == [40.0]
+    assert made.crashes_missed == 0
+
+
+def test_a_crash_while_the_server_is_down_or_without_a_lease_is_not_timed():
+    made = ledger()
+    made.agent_crashed(0, 100.0)
+    made.server_up(0, 101.0, up=False)
+    made.agent_restarted(0, 500.0)
+    assert made.crashes_missed == 0
+    made = ledger(joined=False)
+    made.agent_crashed(0, 100.0)
+    made.agent_restarted(0, 500.0)
+    assert made.crashes_missed == 0
+
+
+def test_rejoining_is_timed_from_when_it_is_possible():
+    made = ledger()
+    made.agent_up(0, 100.0, up=False)
+    made.agent_said(0, 0, Lapsed(B), 120.0)
+    made.server_said(0, 0, AgentLost(PEER), 145.0)
+    made.agent_up(0, 200.0, up=True)
+    assert made.still_apart(260.0, 60.0) == 0
+    assert made.still_apart(260.1, 60.0) == 1
+    made.server_said(0, 0, AgentJoined(PEER, ("public",), True), 203.0)
+    made.agent_said(0, 0, Joined(B, 30.0), 203.5)
+    assert made.rejoin_s == [3.5]
+    assert made.still_apart(999.0, 60.0) == 0
+
+
+def test_a_cut_that_nobody_noticed_needs_no_rejoining():
+    made = ledger()
+    made.agent_up(0, 100.0, up=False)
+    made.agent_up(0, 105.0, up=True)
+    assert made.rejoin_s == []
+    assert made.still_apart(999.0, 1.0) == 0
+
+
+def test_a_farewell_parts_a_pair():
+    made = ledger()
+    made.server_said(0, 0, AgentLeft(PEER), 50.0)
+    assert made.still_apart(60.0, 5.0) == 1
+    assert made.false_lost == 0
+
+
+def test_percentiles_are_by_nearest_rank():
+    values = [float(n) for n in range(100, 0, -1)]
+    assert [percentile(values, p) for p in (0, 50, 99, 100)] == [1, 50, 99, 100]
+    assert percentile([7.0], 99) == 7.0
+    assert percentile([], 50) is None
+
+
+# -- the day --------------------------------------------------------------------------
+
+
+def test_the_same_seed_is_the_same_day_and_another_seed_another():
+    first, again = simulate(SMALL), simulate(SMALL)
+    other = simulate(msgspec.structs.replace(SMALL, seed=4))
+    assert first == again
+    assert first.trace_hash != other.trace_hash
+
+
+def test_a_day_meets_its_targets_at_ten_percent_loss():
+    result = simulate(Plan(agents=40, hours=6, seed=1))
+    assert result.false_expiries_per_agent_day <= 0.02
+    assert result.crashes >= 10, "or nothing was tried"
+    assert result.late_s_max is not None
+    assert result.late_s_max <= 31
+    assert result.lost_s_max is not None
+    assert result.lost_s_max <= 46
+    assert result.crashes_missed == 0
+    assert result.rejoins >= 50
+    assert result.still_apart == 0
+    assert result.stuck_timers == 0
+
+
+def test_prompts_that_stop_at_the_end_of_the_lease_are_found_out(monkeypatch):
+    steady = lease.retry
+    monkeypatch.setattr(
+        lease,
+        "retry",
+        lambda unanswered, chance: (
+            99.0 if unanswered > 3 else steady(unanswered, chance)
+        ),
+    )
+    result = simulate(Plan(agents=40, hours=6, seed=1))
+    assert result.false_expiries_per_agent_day > 0.1
+    assert result.false_expiries
+
+
+@pytest.mark.parametrize("lease_s", [10, 60])
+def test_several_servers_and_other_leases_are_simulated_alike(lease_s):
+    result = simulate(Plan(agents=10, servers=2, hours=6, lease_s=lease_s, seed=2))
+    assert result.lost_s_max is not None
+    assert result.lost_s_max <= 1.5 * lease_s + 1
+    assert result.still_apart == 0
+
+
+def test_progress_goes_from_something_to_all():
+    shares = []
+    simulate(Plan(agents=1, hours=0.5), shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
