@@ -5,8 +5,9 @@ import random
 
 from peep.protocol.addresses import Broadcast
 from peep.protocol.agent import AgentConfig, AgentProtocol
+from peep.protocol.door import ServerConfig
 from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
-from peep.protocol.server import ServerConfig, ServerProtocol
+from peep.protocol.server import ServerProtocol
 
 
 def agent_machine(number=1, classes=("public",), seed=1, **more):

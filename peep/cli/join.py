@@ -93,7 +93,7 @@ def _running_agents() -> list[str]:
 
 def _read_token() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.read(2 * MAX_TOKEN_LENGTH)
+        return sys.stdin.buffer.read(2 * MAX_TOKEN_LENGTH).decode("ascii", "replace")
     try:
         return getpass.getpass("token (it is not shown): ")
     except EOFError:

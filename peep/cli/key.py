@@ -18,7 +18,7 @@ from peep.clock import SystemClock
 from peep.config.keyring import load_keyring, write_key
 from peep.errors import ConfigError, PeepError
 from peep.net.locators import parse_locator
-from peep.protocol.classes import class_problem
+from peep.protocol.classes import NONE, class_problem
 from peep.protocol.keys import SECRET_BYTES, ClassKey, make_token
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _new(directory: Path, class_name: str, comment: str | None) -> None:
     problem = class_problem(class_name)
     if problem:
         raise ConfigError([f"class {class_name!r} {problem}"])
-    if class_name == "none":
+    if class_name == NONE:
         raise ConfigError(["class none speaks to nobody, so it needs no key"])
     if comment is None:
         day = time.strftime("%Y-%m-%d", time.gmtime(SystemClock().wall()))

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "server": ("server", "listen to agents and make the sound"),
     "agent": ("agent", "follow logs and the system, send signals to servers"),
     "emit": ("emit", "send one event, state or heartbeat"),
+    "discover": ("discover", "list servers as they appear and vanish"),
     "classes": ("classes", "list, add or remove classes of what runs"),
     "key": ("key", "make keys of sealed classes, and tokens for other hosts"),
     "join": ("join", "enrol this host with one token"),

@@ -11,9 +11,9 @@ from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
+from peep.protocol.door import ServerConfig
 from peep.protocol.packets import ID_BYTES
 from peep.protocol.profiles import PROFILES
-from peep.protocol.server import ServerConfig
 from peep.server.app import ServerApp, ServerPlan
 from peep.sound.live import LiveEngine
 

@@ -21,7 +21,7 @@ from peep.config.document import load
 from peep.config.problems import safe, shown
 from peep.config.settings import Settings
 from peep.errors import ConfigError
-from peep.protocol.classes import class_problem
+from peep.protocol.classes import NONE, class_problem
 
 JOINED_FILE = "joined.yaml"
 MAX_JOINED = 64  # classes that one packet names; no host needs as many locators
@@ -95,7 +95,7 @@ def with_joined(settings: Settings, joined: Joined) -> Settings:
         return settings
     classes = dict.fromkeys((*settings.agent.classes, *joined.classes))
     if joined.classes:
-        classes.pop("none", None)
+        classes.pop(NONE, None)
     locators = dict.fromkeys((*settings.agent.locators, *joined.locators))
     agent = msgspec.structs.replace(
         settings.agent, classes=tuple(classes), locators=tuple(locators)

@@ -19,6 +19,7 @@ from peep.lab.pairs import FalseExpiry, Ledger, percentile
 from peep.lab.virtual_network import Node, VirtualNetwork, Weather
 from peep.protocol import packets
 from peep.protocol.agent import AgentConfig, AgentProtocol
+from peep.protocol.door import ServerConfig
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -29,7 +30,7 @@ from peep.protocol.events import (
     Joined,
     Lapsed,
 )
-from peep.protocol.server import ServerConfig, ServerProtocol
+from peep.protocol.server import ServerProtocol
 from peep.signals import Event, Signal, State, Tier
 
 if TYPE_CHECKING:

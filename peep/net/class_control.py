@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 from peep.config.problems import shown
 from peep.errors import ConfigError, PeepError
 from peep.net.control import AddClasses, ListClasses, RemoveClasses, Request
-from peep.protocol.classes import class_problem
+from peep.protocol.classes import NONE, class_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from peep.clock import Clock
 
-NONE = "none"
 MAX_CLASSES = 64  # that one packet names
 
 

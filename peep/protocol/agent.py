@@ -1,13 +1,5 @@
 """The agent's side of protocol 3, without a socket or a clock.
 
-Terms. A *link* is what the agent knows of one server. It is, in turn:
-
-    state     meaning                          left by
-    asked     REGISTER said, no GRANT yet      GRANT → greeted; no answer → gone
-    greeted   CLASSES said, no ACK yet         ACK → leased; no answer → gone
-    leased    signals flow                     silence for a lease → lapsed; BYE → gone
-    lapsed    nothing is sent but ACK          any word → leased; half a lease → gone
-
 Finding servers is discovery.py's. A lapsed or lost server starts a new burst there.
 
 Alone, the agent keeps the last events in a ring; states and heartbeats are soft: the
@@ -19,7 +11,6 @@ and no open session is made with a server that shares one. The seal is noise.py'
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -29,8 +20,8 @@ from peep.protocol.addresses import Address, Datagram
 from peep.protocol.batch import Born, pack
 from peep.protocol.discovery import SeekConfig, Seeker
 from peep.protocol.events import Dropped, Gone, Joined, Lapsed, Refused
+from peep.protocol.links import Link, Stage
 from peep.protocol.sealing import Keys, initiate
-from peep.protocol.window import Window
 from peep.reasons import Reason
 from peep.signals import Event, Signal, Tier
 
@@ -41,7 +32,6 @@ if TYPE_CHECKING:
     from peep.protocol.addresses import Address
     from peep.protocol.events import AgentEvent
     from peep.protocol.keys import ClassKey
-    from peep.protocol.noise import Initiator, Transport
     from peep.protocol.packets import Packet
     from peep.signals import Signal
 
@@ -74,62 +64,13 @@ _SESSION = frozenset(
 )
 
 
-class _Stage(enum.Enum):
-    ASKED = "asked"
-    GREETED = "greeted"
-    LEASED = "leased"
-    LAPSED = "lapsed"
-
-
-class _Link:
-    """One server, as this agent knows it."""
-
-    def __init__(
-        self, server_id: bytes, address: Address, keys: list[ClassKey]
-    ) -> None:
-        self.server_id = server_id
-        self.address = address
-        self.stage = _Stage.ASKED
-        self.keys = keys  # still to be tried, the best first; none, and it is open
-        self.handshake: Initiator | None = None
-        self.transport: Transport | None = None
-        self.register = b""  # as sent: repeated, it must be the same
-        self.session = wire.NO_SESSION
-        self.nonce = wire.NO_SESSION
-        self.cookie = b""
-        self.lease_s = 0.0
-        self.heard_at = 0.0
-        self.sequence = 0
-        self.window = Window()
-        self.tries = 0
-        self.retry_at: float | None = None
-        self.repeat_at = 0.0
-        self.queue: list[Born] = []
-        self.flush_at: float | None = None
-        self.hinted = False
-
-    @property
-    def key_id(self) -> int:
-        """Return the id of the key in use, 0 if the session is open."""
-        return self.keys[0].key_id if self.keys else 0
-
-    def next_timer(self) -> float:
-        """Return when this link wants to be looked at."""
-        times = [t for t in (self.retry_at, self.flush_at) if t is not None]
-        if self.stage is _Stage.LEASED:
-            times += [self.heard_at + self.lease_s, self.repeat_at]
-        elif self.stage is _Stage.LAPSED:
-            times.append(self.heard_at + lease.LOST_AT * self.lease_s)
-        return min(times)
-
-
 class AgentProtocol:
     """Finds servers, keeps leases, sends signals. Fed bytes and times."""
 
     def __init__(self, config: AgentConfig, rng: Random) -> None:
         self._config = config
         self._rng = rng
-        self._links: dict[bytes, _Link] = {}
+        self._links: dict[bytes, Link] = {}
         self._keys = Keys(config.keys)
         self._seeker = Seeker(config, rng.random, self._known)
         self._soft: OrderedDict[str, Signal] = OrderedDict()
@@ -148,7 +89,7 @@ class AgentProtocol:
     def stop(self, now: float) -> None:
         """Send what waits, and say BYE to every server."""
         for link in self._links.values():
-            if link.stage is _Stage.LEASED:
+            if link.stage is Stage.LEASED:
                 self._flush(link, now)
                 self._say(link, packets.Bye())
         self._links.clear()
@@ -162,7 +103,7 @@ class AgentProtocol:
             self._soft.move_to_end(signal.name)
             if len(self._soft) > MAX_SOFT:
                 self._soft.popitem(last=False)
-        leased = [k for k in self._links.values() if k.stage is _Stage.LEASED]
+        leased = [k for k in self._links.values() if k.stage is Stage.LEASED]
         for link in leased:
             self._queue(link, born, now)
         if not leased and isinstance(signal, Event):
@@ -183,7 +124,7 @@ class AgentProtocol:
         self._seeker.classes = tuple(self._config.policy.allowed(classes))
         rekey = self._keys.for_classes(self.classes) != before
         for link in list(self._links.values()):
-            if link.stage is _Stage.LEASED:
+            if link.stage is Stage.LEASED:
                 self._flush(link, now)
                 self._say(link, packets.Bye() if rekey else self._introduction())
             if rekey:
@@ -240,7 +181,7 @@ class AgentProtocol:
 
     def leased(self) -> int:
         """Return how many servers hear this agent now."""
-        return sum(k.stage is _Stage.LEASED for k in self._links.values())
+        return sum(k.stage is Stage.LEASED for k in self._links.values())
 
     # -- words from outside -------------------------------------------------
 
@@ -284,7 +225,7 @@ class AgentProtocol:
         keys = self._keys.for_classes(classes)
         for key_id in [key.key_id for key in keys] or [0]:
             self._config.policy.check_key(key_id)
-        link = self._links[header.sender] = _Link(header.sender, address, keys)
+        link = self._links[header.sender] = Link(header.sender, address, keys)
         link.cookie = found.cookie
         self._register(link)
         self._handshake(link, now)
@@ -295,7 +236,7 @@ class AgentProtocol:
         link = self._links.get(header.sender)
         if link is None or link.nonce != body.nonce or link.address != address:
             raise RemoteProtocolError(Reason.UNASKED)
-        if link.stage is not _Stage.ASKED:
+        if link.stage is not Stage.ASKED:
             return  # the answer to a repeated REGISTER
         hello = body.hello
         if link.handshake is not None:
@@ -312,7 +253,7 @@ class AgentProtocol:
                 del self._links[other.server_id]
         link.session = header.session
         link.heard_at = now
-        link.stage = _Stage.GREETED
+        link.stage = Stage.GREETED
         link.tries = 0
         self._handshake(link, now)
 
@@ -328,9 +269,9 @@ class AgentProtocol:
         if link is None or link.address != address:
             return
         if body.code is packets.ExceptionCode.UNKNOWN_KEY:
-            if link.stage is _Stage.ASKED and len(link.keys) > 1:
+            if link.stage is Stage.ASKED and len(link.keys) > 1:
                 self._next_key(link, now)
-        elif link.stage in (_Stage.ASKED, _Stage.GREETED) and not link.hinted:
+        elif link.stage in (Stage.ASKED, Stage.GREETED) and not link.hinted:
             link.hinted = True
             self._events.append(Refused(address, body.code))
 
@@ -339,7 +280,7 @@ class AgentProtocol:
         link = self._links.get(header.sender)
         if (
             link is None
-            or link.stage is _Stage.ASKED
+            or link.stage is Stage.ASKED
             or link.session != header.session
             or link.key_id != header.key_id
         ):
@@ -360,11 +301,11 @@ class AgentProtocol:
             if body.lease_s != packets.ANY_LEASE:
                 link.lease_s = self._acceptable(body.lease_s)
             self._say(link, packets.Ack(header.sequence))
-        if link.stage is _Stage.LAPSED or (
-            link.stage is _Stage.GREETED and isinstance(body, packets.Ack)
+        if link.stage is Stage.LAPSED or (
+            link.stage is Stage.GREETED and isinstance(body, packets.Ack)
         ):
             self._lease(link, now)
-        if link.stage is _Stage.LEASED:
+        if link.stage is Stage.LEASED:
             link.tries = 0
             link.retry_at = now + lease.ASK_AT * link.lease_s
 
@@ -377,28 +318,28 @@ class AgentProtocol:
 
     # -- what comes due -----------------------------------------------------
 
-    def _handle_link(self, link: _Link, now: float) -> None:
+    def _handle_link(self, link: Link, now: float) -> None:
         match link.stage:
-            case _Stage.ASKED | _Stage.GREETED:
+            case Stage.ASKED | Stage.GREETED:
                 if link.retry_at is not None and now >= link.retry_at:
                     self._try_again(link, now)
-            case _Stage.LEASED:
+            case Stage.LEASED:
                 self._keep_lease(link, now)
-            case _Stage.LAPSED:
+            case Stage.LAPSED:
                 if now >= link.heard_at + lease.LOST_AT * link.lease_s:
                     self._drop(link, now)
 
-    def _try_again(self, link: _Link, now: float) -> None:
+    def _try_again(self, link: Link, now: float) -> None:
         if link.tries < len(HANDSHAKE_GAPS_S):
             self._handshake(link, now)
-        elif link.stage is _Stage.ASKED and len(link.keys) > 1:
+        elif link.stage is Stage.ASKED and len(link.keys) > 1:
             self._next_key(link, now)
         else:
             self._drop(link, now)
 
-    def _keep_lease(self, link: _Link, now: float) -> None:
+    def _keep_lease(self, link: Link, now: float) -> None:
         if now >= link.heard_at + link.lease_s:
-            link.stage = _Stage.LAPSED
+            link.stage = Stage.LAPSED
             link.retry_at = link.flush_at = None
             self._keep(link.queue)
             link.queue = []
@@ -417,10 +358,10 @@ class AgentProtocol:
     def _known(self) -> list[bytes]:
         """Return the servers that need no further offer."""
         return [
-            k.server_id for k in self._links.values() if k.stage is not _Stage.LAPSED
+            k.server_id for k in self._links.values() if k.stage is not Stage.LAPSED
         ]
 
-    def _register(self, link: _Link) -> None:
+    def _register(self, link: Link) -> None:
         """Make the REGISTER for a link's first key, or the open one."""
         link.nonce = self._rng.randbytes(packets.ID_BYTES)
         header = wire.Header(self._config.agent_id, link.nonce, key_id=link.key_id)
@@ -432,14 +373,14 @@ class AgentProtocol:
         link.register = wire.encode(header, packets.Register(link.cookie, hello))
         link.tries = 0
 
-    def _next_key(self, link: _Link, now: float) -> None:
+    def _next_key(self, link: Link, now: float) -> None:
         """Try the next older key: the server seems not to hold this one."""
         link.keys = link.keys[1:]
         self._register(link)
         self._handshake(link, now)
 
-    def _handshake(self, link: _Link, now: float) -> None:
-        if link.stage is _Stage.ASKED:
+    def _handshake(self, link: Link, now: float) -> None:
+        if link.stage is Stage.ASKED:
             self._out.append(Datagram(link.register, link.address))
         else:
             self._say(link, self._introduction())
@@ -454,27 +395,27 @@ class AgentProtocol:
     def _ask_all(self) -> None:
         """After a suspend, ask first: the server may have given us up."""
         for link in self._links.values():
-            if link.stage is _Stage.LEASED:
+            if link.stage is Stage.LEASED:
                 self._say(link, packets.Renew())
 
-    def _lease(self, link: _Link, now: float) -> None:
-        link.stage = _Stage.LEASED
+    def _lease(self, link: Link, now: float) -> None:
+        link.stage = Stage.LEASED
         link.repeat_at = now  # tells every state at once
         self._events.append(Joined(link.address, link.lease_s))
         for born in self._ring:
             self._queue(link, born, now)
         self._ring.clear()
 
-    def _drop(self, link: _Link, now: float) -> None:
+    def _drop(self, link: Link, now: float) -> None:
         self._keep(link.queue)
         del self._links[link.server_id]
         self._events.append(Gone(link.address))
-        if link.stage is not _Stage.ASKED:
+        if link.stage is not Stage.ASKED:
             self._seeker.start(now)
 
     # -- words to a server ----------------------------------------------------
 
-    def _say(self, link: _Link, body: Packet) -> None:
+    def _say(self, link: Link, body: Packet) -> None:
         link.sequence += 1
         header = wire.Header(
             self._config.agent_id, link.session, link.sequence, link.key_id
@@ -482,7 +423,7 @@ class AgentProtocol:
         seal = None if link.transport is None else link.transport.seal
         self._out.append(Datagram(wire.encode(header, body, seal), link.address))
 
-    def _queue(self, link: _Link, born: Born, now: float) -> None:
+    def _queue(self, link: Link, born: Born, now: float) -> None:
         if len(link.queue) >= MAX_QUEUE:
             self._flush(link, now)
         link.queue.append(born)
@@ -492,7 +433,7 @@ class AgentProtocol:
         elif link.flush_at is None:
             link.flush_at = now + COMPANY_S
 
-    def _flush(self, link: _Link, now: float) -> None:
+    def _flush(self, link: Link, now: float) -> None:
         sealed = link.transport is not None
         for body in pack(link.queue, now, self._config.repeat_s, sealed=sealed):
             self._say(link, body)

@@ -1,7 +1,8 @@
 """The server's side of protocol 3, without a socket or a clock.
 
-Before a cookie has come back, no answer is larger than its question, nothing is
-remembered and nothing expensive is done. A pending session displaces nothing.
+Strangers are spoken to at the door (door.py): nothing is remembered of them until their
+cookie has come back. Here are sessions (sessions.py) and dumb senders. A pending
+session displaces nothing.
 
 Timers: every session and dumb sender has one entry in a heap that counts, the one whose
 ticket it holds. Words from the agent only ever move its due time later, so an entry
@@ -10,20 +11,16 @@ that comes up early is put back.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import hmac
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from peep.errors import RemoteProtocolError
 from peep.protocol import lease, packets, wire
-from peep.protocol.addresses import Address, Broadcast, Datagram
+from peep.protocol.addresses import Address, Datagram
 from peep.protocol.batch import unpack
 from peep.protocol.classes import shared
-from peep.protocol.discovery import by_subnets, split
+from peep.protocol.door import Door, ServerConfig
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -35,54 +32,22 @@ from peep.protocol.events import (
     ServerEvent,
     SignalReceived,
 )
-from peep.protocol.packets import ANNOUNCE_PORT, Packet
-from peep.protocol.policy import Network, Policy, within
-from peep.protocol.profiles import PEEP, Profile
+from peep.protocol.policy import within
 from peep.protocol.sealing import Keys, respond
 from peep.protocol.sessions import DUMB_REPEAT_S, Dumb, Sender, Session, Stage
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from random import Random
 
-    from peep.protocol.keys import ClassKey
-
-COOKIE_LIFE_S = 30.0
-HINTS_PER_S = 10.0  # exceptions; more would make us somebody's amplifier
+    from peep.protocol.packets import Packet
 
 # Bounds; each table's attacker is a host that invents senders.
 MAX_SESSIONS = 16_384
 MAX_PENDING = 256
 MAX_DUMB = 256
 MAX_LOST = 1024  # hosts remembered as lost, so that their return can be told
-
-
-_HINTS = {
-    Reason.NOT_ADMITTED: packets.ExceptionCode.NOT_ADMITTED,
-    Reason.UNKNOWN_KEY: packets.ExceptionCode.UNKNOWN_KEY,
-    Reason.KEY_NEEDED: packets.ExceptionCode.KEY_NEEDED,
-    Reason.UNKNOWN_VERSION: packets.ExceptionCode.VERSION,
-}
-# What an ANNOUNCE holds beside its classes.
-_ANNOUNCE_BYTES = packets.MAX_DISCOVERY_BYTES - wire.HEADER_BYTES - 12
-
-
-class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Who this server is. A class for which there is a key is sealed.
-
-    `subnets` says of a class where its name may be told, and of others nothing.
-    """
-
-    server_id: bytes
-    secret: bytes  # keys the cookies; new at every start
-    classes: tuple[str, ...] = ("public",)
-    keys: tuple[ClassKey, ...] = ()
-    lease_s: int = PEEP.lease_s
-    dumb_networks: tuple[Network, ...] = ()
-    profile: Profile = PEEP
-    policy: Policy = Policy()
-    subnets: Mapping[str, tuple[str, ...]] = {}
 
 
 class ServerProtocol:
@@ -92,7 +57,7 @@ class ServerProtocol:
         self._config = config
         self._rng = rng
         self._keys = Keys(config.keys)
-        self._classes = tuple(config.policy.allowed(config.classes))
+        self._door = Door(config, rng.random)
         self._sessions: dict[bytes, Session] = {}
         self._registered: dict[tuple[bytes, bytes, Address], Session] = {}
         self._dumb: dict[tuple[bytes, Address], Dumb] = {}
@@ -102,19 +67,12 @@ class ServerProtocol:
         self._pushed = 0
         self._out: list[Datagram] = []
         self._events: deque[ServerEvent] = deque()
-        self._announcements = 0
-        self._announce_at: float | None = None
-        self._announce_step = 0
-        self._hints = HINTS_PER_S
-        self._hinted_at = 0.0
 
     # -- what the driver calls ------------------------------------------------
 
     def start(self, now: float) -> None:
         """Begin to announce."""
-        self._announce_at = now
-        self._announce_step = 0
-        self._hinted_at = now
+        self._door.start(now)
 
     def stop(self, now: float) -> None:  # noqa: ARG002 - a verb
         """Say BYE to every agent."""
@@ -125,23 +83,25 @@ class ServerProtocol:
         self._registered.clear()
         self._dumb.clear()
         self._heap.clear()
-        self._announce_at = None
+        self._door.stop()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Return the classes that this server serves."""
-        return self._classes
+        return self._door.classes
 
     def set_classes(self, classes: Sequence[str], now: float) -> None:
         """Change classes while running: say BYE to whom shares none, and announce."""
-        self._classes = tuple(self._config.policy.allowed(classes))
+        self._door.classes = tuple(self._config.policy.allowed(classes))
         for session in list(self._sessions.values()):
-            named = session.told_classes
-            if session.stage is not Stage.PENDING and not self._shared(session, named):
-                self._say(session, packets.Bye())
-                self._forget(session)
-                self._events.append(AgentLeft(session.peer))
-        self.start(now)
+            if session.stage is Stage.PENDING:
+                continue
+            left = self._shared(session, session.told_classes)
+            if left:
+                session.class_name = left[0]
+            else:
+                self._dismiss(session)
+        self._door.start(now)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram; what is wrong with it becomes a Dropped event."""
@@ -155,21 +115,11 @@ class ServerProtocol:
                 self._on_open(parsed, body, address, now, len(data))
         except RemoteProtocolError as problem:
             self._events.append(Dropped(problem.reason, address))
-            hint = _HINTS.get(problem.reason)
-            if hint is not None:
-                self._hint(hint, address, now, len(data))
+            self._door.hint(problem.reason, address, now, len(data))
 
     def handle_timer(self, now: float) -> None:
         """Do what has come due."""
-        if self._announce_at is not None and now >= self._announce_at:
-            self._announce()
-            profile = self._config.profile
-            gap = profile.announce_every_s
-            if self._announce_step < len(profile.announce_gaps_s):
-                gap = profile.announce_gaps_s[self._announce_step]
-                self._announce_step += 1
-            jittered = 0.9 + 0.2 * self._rng.random()
-            self._announce_at = None if gap is None else now + gap * jittered
+        self._door.handle_timer(now, len(self._sessions))
         while self._heap and self._heap[0][0] <= now:
             _, ticket, sender = heapq.heappop(self._heap)
             if ticket != sender.ticket or not self._known(sender):
@@ -181,14 +131,15 @@ class ServerProtocol:
 
     def next_timer(self) -> float | None:
         """Return when handle_timer wants to be called, or None."""
-        times = [] if self._announce_at is None else [self._announce_at]
-        if self._heap:
-            times.append(self._heap[0][0])
-        return min(times, default=None)
+        at = self._door.next_timer()
+        if not self._heap:
+            return at
+        return self._heap[0][0] if at is None else min(at, self._heap[0][0])
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:  # noqa: ARG002 - a verb
         """Return what is to be sent now, and forget it."""
-        out, self._out = self._out, []
+        out = self._door.out + self._out
+        self._door.out, self._out = [], []
         return out
 
     def next_event(self) -> ServerEvent | None:
@@ -211,7 +162,7 @@ class ServerProtocol:
     ) -> None:
         match body:
             case packets.Request():
-                self._on_request(parsed.header, body, address, now, size_bytes)
+                self._door.offer(parsed.header, body, address, now, size_bytes)
             case packets.Register():
                 self._on_register(parsed, body, address, now)
             case packets.Signals() if parsed.header.session == wire.NO_SESSION:
@@ -223,36 +174,11 @@ class ServerProtocol:
             case _:
                 raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
 
-    def _on_request(
-        self,
-        header: wire.Header,
-        body: packets.Request,
-        address: Address,
-        now: float,
-        size_bytes: int,
-    ) -> None:
-        if self._config.server_id in body.heard:
-            return
-        classes = shared(self._classes, body.classes)
-        if not classes:
-            raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
-        offer = packets.Offer(self._cookie(header.sender, address, now, 0), classes)
-        data = wire.encode(wire.Header(self._config.server_id), offer)
-        if len(data) > size_bytes:
-            raise RemoteProtocolError(Reason.MALFORMED, "a question without padding")
-        self._out.append(Datagram(data, address))
-
     def _on_register(
         self, parsed: wire.Parsed, body: packets.Register, address: Address, now: float
     ) -> None:
         header = parsed.header
-        if not any(
-            hmac.compare_digest(
-                self._cookie(header.sender, address, now, back), body.cookie
-            )
-            for back in (0, 1)
-        ):
-            raise RemoteProtocolError(Reason.BAD_COOKIE)
+        self._door.check_cookie(header.sender, body.cookie, address, now)
         known = self._registered.get((header.sender, header.session, address))
         if known is None:
             known = self._new_session(parsed, body, address, now)
@@ -312,13 +238,13 @@ class ServerProtocol:
         if session.transport is not None:
             content = session.transport.open(header.sequence, parsed.head, content)
         body = wire.read(parsed.kind, content, sealed=sealed)
+        if not session.window.take(header.sequence):
+            raise RemoteProtocolError(Reason.REPLAYED)
         if isinstance(body, packets.Classes):
             # A bad first word must leave the session pending.
             self._check_classes(session, body)
         elif session.stage is Stage.PENDING:
             raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
-        if not session.window.take(header.sequence):
-            raise RemoteProtocolError(Reason.REPLAYED)
         session.heard_at = now
         if session.stage is Stage.LATE:
             session.stage = Stage.LIVE
@@ -347,7 +273,7 @@ class ServerProtocol:
 
     def _shared(self, session: Session, classes: Sequence[str]) -> list[str]:
         """Return the agent's classes that this session may speak for."""
-        named = shared(self._classes, classes)
+        named = shared(self._door.classes, classes)
         if session.key is None:
             return self._keys.open(named)
         return shared([session.key.class_name], named)
@@ -355,13 +281,17 @@ class ServerProtocol:
     def _check_classes(self, session: Session, body: packets.Classes) -> None:
         if self._shared(session, body.classes):
             return
-        if shared(self._classes, body.classes):
+        if shared(self._door.classes, body.classes):
             raise RemoteProtocolError(Reason.KEY_NEEDED)
         if session.stage is not Stage.PENDING:
-            self._say(session, packets.Bye())
-            self._forget(session)
-            self._events.append(AgentLeft(session.peer))
+            self._dismiss(session)
         raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
+
+    def _dismiss(self, session: Session) -> None:
+        """End a session from this side, with a word."""
+        self._say(session, packets.Bye())
+        self._forget(session)
+        self._events.append(AgentLeft(session.peer))
 
     def _on_classes(self, session: Session, body: packets.Classes, now: float) -> None:
         classes = self._shared(session, body.classes)
@@ -397,7 +327,7 @@ class ServerProtocol:
     def _on_dumb(
         self, header: wire.Header, body: packets.Signals, address: Address, now: float
     ) -> None:
-        public = self._keys.open(shared(self._classes, ["public"]))
+        public = self._keys.open(shared(self._door.classes, ["public"]))
         if not public or not within(address[0], self._config.dumb_networks):
             raise RemoteProtocolError(Reason.NOT_ADMITTED)
         key = (header.sender, address)
@@ -493,42 +423,6 @@ class ServerProtocol:
         seal = None if session.transport is None else session.transport.seal
         data = wire.encode(header, body, seal)
         self._out.append(Datagram(data, session.peer.address))
-
-    def _announce(self) -> None:
-        for subnets, classes in by_subnets(self._classes, self._config.subnets):
-            for part in split(classes, _ANNOUNCE_BYTES):
-                self._announcements += 1
-                header = wire.Header(
-                    self._config.server_id, sequence=self._announcements
-                )
-                body = packets.Announce(part, len(self._sessions))
-                to = Broadcast(ANNOUNCE_PORT, subnets)
-                self._out.append(Datagram(wire.encode(header, body), to))
-
-    def _hint(
-        self, code: packets.ExceptionCode, address: Address, now: float, size: int
-    ) -> None:
-        self._hints = min(
-            HINTS_PER_S, self._hints + (now - self._hinted_at) * HINTS_PER_S
-        )
-        self._hinted_at = now
-        header = wire.Header(self._config.server_id)
-        data = wire.encode(header, packets.ExceptionHint(code))
-        if self._hints >= 1 and len(data) <= size:
-            self._hints -= 1
-            self._out.append(Datagram(data, address))
-
-    # -- small questions ------------------------------------------------------------
-
-    def _cookie(
-        self, agent_id: bytes, address: Address, now: float, back: int
-    ) -> bytes:
-        epoch = int(now // COOKIE_LIFE_S) - back
-        text = f"{address[0]} {address[1]} {epoch} ".encode() + agent_id
-        digest = hashlib.blake2b(
-            text, key=self._config.secret, digest_size=packets.COOKIE_BYTES
-        )
-        return digest.digest()
 
     def _lease_for(self, session: Session) -> float:
         """Return the lease to grant: stretched under load, never beyond the wish."""

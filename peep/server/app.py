@@ -20,6 +20,7 @@ from peep.net.class_control import ClassControl
 from peep.net.sockets import server_endpoint
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
+from peep.protocol.door import ServerConfig
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -31,7 +32,7 @@ from peep.protocol.events import (
     SignalReceived,
 )
 from peep.protocol.packets import MAX_DISCOVERY_BYTES
-from peep.protocol.server import ServerConfig, ServerProtocol
+from peep.protocol.server import ServerProtocol
 from peep.server.pipeline import Pipeline, Tally
 from peep.signals import Event, Tier
 from peep.sound.engine import SAMPLE_RATE_HZ, Engine, Meters

@@ -27,7 +27,8 @@ from peep.errors import PeepError
 from peep.net.class_control import ClassControl
 from peep.net.control import ControlServer, socket_path
 from peep.protocol.agent import AgentConfig, AgentProtocol
-from peep.protocol.server import ServerConfig, ServerProtocol
+from peep.protocol.door import ServerConfig
+from peep.protocol.server import ServerProtocol
 
 kind, *classes = sys.argv[1:]
 clock = SystemClock()

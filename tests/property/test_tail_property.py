@@ -133,7 +133,7 @@ class RotatedLog(RuleBasedStateMachine):
         found = []
         for entry in os.scandir("/proc/self/fd"):
             with contextlib.suppress(FileNotFoundError):
-                found.append(os.readlink(entry.path))
+                found.append(str(Path(entry.path).readlink()))
         return [name for name in found if name.startswith(str(self.log))]
 
     @invariant()

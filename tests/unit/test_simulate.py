@@ -31,7 +31,7 @@ from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
 from peep.reasons import Reason
 from peep.signals import Event, Tier
 
-SMALL = Plan(agents=12, hours=3, seed=3)
+SMALL = Plan(agents=6, hours=3, seed=3)
 A, B = ("10.1.0.1", 40_000), ("10.0.0.1", 2001)
 PEER = Peer((1).to_bytes(8, "big"), "a0", A)
 
@@ -454,15 +454,15 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another():
 
 
 def test_a_day_meets_its_targets_at_ten_percent_loss():
-    result = simulate(Plan(agents=40, hours=6, seed=1))
+    result = simulate(Plan(agents=6, hours=24, seed=1))
     assert result.false_expiries_per_agent_day <= 0.02
-    assert result.crashes >= 10, "or nothing was tried"
+    assert result.crashes >= 5, "or nothing was tried"
     assert result.late_s_max is not None
     assert result.late_s_max <= 31
     assert result.lost_s_max is not None
     assert result.lost_s_max <= 46
     assert result.crashes_missed == 0
-    assert result.rejoins >= 50
+    assert result.rejoins >= 30
     assert result.still_apart == 0
     assert result.stuck_timers == 0
 
@@ -476,14 +476,14 @@ def test_prompts_that_stop_at_the_end_of_the_lease_are_found_out(monkeypatch):
             99.0 if unanswered > 3 else steady(unanswered, chance)
         ),
     )
-    result = simulate(Plan(agents=40, hours=6, seed=1))
+    result = simulate(Plan(agents=8, hours=12, seed=1))
     assert result.false_expiries_per_agent_day > 0.1
     assert result.false_expiries
 
 
 @pytest.mark.parametrize("lease_s", [10, 60])
 def test_several_servers_and_other_leases_are_simulated_alike(lease_s):
-    result = simulate(Plan(agents=10, servers=2, hours=6, lease_s=lease_s, seed=2))
+    result = simulate(Plan(agents=6, servers=2, hours=5, lease_s=lease_s, seed=2))
     assert result.lost_s_max is not None
     assert result.lost_s_max <= 1.5 * lease_s + 1
     assert result.still_apart == 0

@@ -483,7 +483,7 @@ def test_a_log_that_is_gone_between_look_and_opening_is_waited_for(log):
 
 
 def test_the_source_yields_lines_as_they_come_and_closes_when_it_is_cancelled(log):
-    source = TailSource(TailSpec(str(log)), SystemClock())
+    source = TailSource(TailSpec(str(log), from_start=True), SystemClock())
     assert source.describe() == str(log)
 
     async def work():
@@ -495,8 +495,7 @@ def test_the_source_yields_lines_as_they_come_and_closes_when_it_is_cancelled(lo
                     got.put_nowait(line.text)
 
         task = asyncio.create_task(follow())
-        while str(log) not in open_files():  # it has looked
-            await asyncio.sleep(0)
+        assert await asyncio.wait_for(got.get(), 10) == b"old"
         append(log, b"one\n")
         assert await asyncio.wait_for(got.get(), 10) == b"one"
         append(log, b"two\n")

@@ -1,0 +1,75 @@
+"""What an agent knows of one server.
+
+A *link* is, in turn:
+
+    state     meaning                          left by
+    asked     REGISTER said, no GRANT yet      GRANT → greeted; no answer → gone
+    greeted   CLASSES said, no ACK yet         ACK → leased; no answer → gone
+    leased    signals flow                     silence for a lease → lapsed; BYE → gone
+    lapsed    nothing is sent but ACK          any word → leased; half a lease → gone
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from peep.protocol import lease, wire
+from peep.protocol.window import Window
+
+if TYPE_CHECKING:
+    from peep.protocol.addresses import Address
+    from peep.protocol.batch import Born
+    from peep.protocol.keys import ClassKey
+    from peep.protocol.noise import Initiator, Transport
+
+
+class Stage(enum.Enum):
+    """Where a link is in its life."""
+
+    ASKED = "asked"
+    GREETED = "greeted"
+    LEASED = "leased"
+    LAPSED = "lapsed"
+
+
+class Link:
+    """One server, as this agent knows it."""
+
+    def __init__(
+        self, server_id: bytes, address: Address, keys: list[ClassKey]
+    ) -> None:
+        self.server_id = server_id
+        self.address = address
+        self.stage = Stage.ASKED
+        self.keys = keys  # still to be tried, the best first; none, and it is open
+        self.handshake: Initiator | None = None
+        self.transport: Transport | None = None
+        self.register = b""  # as sent: repeated, it must be the same
+        self.session = wire.NO_SESSION
+        self.nonce = wire.NO_SESSION
+        self.cookie = b""
+        self.lease_s = 0.0
+        self.heard_at = 0.0
+        self.sequence = 0
+        self.window = Window()
+        self.tries = 0
+        self.retry_at: float | None = None
+        self.repeat_at = 0.0
+        self.queue: list[Born] = []
+        self.flush_at: float | None = None
+        self.hinted = False
+
+    @property
+    def key_id(self) -> int:
+        """Return the id of the key in use, 0 if the session is open."""
+        return self.keys[0].key_id if self.keys else 0
+
+    def next_timer(self) -> float:
+        """Return when this link wants to be looked at."""
+        times = [t for t in (self.retry_at, self.flush_at) if t is not None]
+        if self.stage is Stage.LEASED:
+            times += [self.heard_at + self.lease_s, self.repeat_at]
+        elif self.stage is Stage.LAPSED:
+            times.append(self.heard_at + lease.LOST_AT * self.lease_s)
+        return min(times)

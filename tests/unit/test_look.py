@@ -1,0 +1,134 @@
+"""What an agent finds to follow when nobody has said."""
+
+import gzip
+import os
+import subprocess
+import sys
+
+import pytest
+
+from peep.agent.look import MAX_FILES, look_around
+from peep.agent.sources.system import SystemSpec
+from peep.agent.sources.tail import TailSpec
+
+
+def found(directory) -> list[str]:
+    """The paths below a directory that would be followed."""
+    specs = look_around(directory)
+    assert specs[-1] == SystemSpec(), "the system is always looked at"
+    assert all(isinstance(spec, TailSpec) for spec in specs[:-1])
+    assert not any(spec.from_start for spec in specs[:-1])
+    return [str(spec.path).removeprefix(f"{directory}/") for spec in specs[:-1]]
+
+
+def fill(directory, *names: str) -> None:
+    for name in names:
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("Nov 21 13:00:00 host program: a line\n")
+
+
+def test_logs_here_and_one_level_below_are_found_in_order(tmp_path):
+    fill(tmp_path, "syslog", "auth.log", "nginx/access.log", "nginx/error.log")
+    assert found(tmp_path) == [
+        "auth.log",
+        "nginx/access.log",
+        "nginx/error.log",
+        "syslog",
+    ]
+
+
+def test_an_empty_log_is_a_log(tmp_path):
+    (tmp_path / "new.log").touch()
+    assert found(tmp_path) == ["new.log"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "auth.log.1",
+        "auth.log.2.gz",
+        "syslog.1",
+        "README",
+        "dpkg.log",
+        "apt/history.log",
+        "journal/x.log",
+        "peep/agent.log",
+    ],
+)
+def test_what_is_rotated_dull_or_our_own_is_left_out(tmp_path, name):
+    fill(tmp_path, name)
+    assert found(tmp_path) == []
+
+
+def test_two_levels_below_nothing_is_looked_for(tmp_path):
+    (tmp_path / "a").mkdir()
+    fill(tmp_path, "a/b/deep.log")
+    assert found(tmp_path) == []
+
+
+def test_what_is_binary_is_left_out(tmp_path):
+    (tmp_path / "binary.log").write_bytes(b"ELF\0\1\2")
+    (tmp_path / "packed.log").write_bytes(gzip.compress(b"line\n" * 100, mtime=0))
+    assert found(tmp_path) == []
+
+
+def test_links_to_logs_are_followed_and_links_to_directories_are_not(tmp_path):
+    var_log = tmp_path / "log"
+    fill(tmp_path, "elsewhere/real.log")
+    var_log.mkdir()
+    (var_log / "link.log").symlink_to(tmp_path / "elsewhere" / "real.log")
+    (var_log / "loop").symlink_to(tmp_path / "elsewhere")
+    (var_log / "broken.log").symlink_to(tmp_path / "nowhere")
+    assert found(var_log) == ["link.log"]
+
+
+def test_what_is_no_file_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / "pipe.log")
+    (tmp_path / "directory.log").mkdir()
+    assert found(tmp_path) == []
+
+
+def test_a_host_without_logs_still_has_its_system(tmp_path):
+    assert found(tmp_path / "nowhere") == []
+
+
+def test_only_so_many_files_are_followed_unasked(tmp_path):
+    fill(tmp_path, *(f"{number:03}.log" for number in range(MAX_FILES + 5)))
+    assert found(tmp_path) == [f"{number:03}.log" for number in range(MAX_FILES)]
+
+
+UNPRIVILEGED = """\
+import os, pathlib, sys
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+from peep.agent.look import look_around
+print(look_around(pathlib.Path(sys.argv[1]))[:-1])
+"""
+
+
+def test_what_may_not_be_read_is_left_out(tmp_path):
+    fill(tmp_path, "open.log", "secret.log", "closed/a.log", "listed/b.log")
+    (tmp_path / "secret.log").chmod(0)
+    (tmp_path / "closed").chmod(0)
+    (tmp_path / "listed").chmod(0o444)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, tmp_path],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=15,
+        )
+    finally:
+        for name in ("closed", "listed"):
+            (tmp_path / name).chmod(0o755)
+    assert done.stdout.strip() == repr([TailSpec(f"{tmp_path}/open.log")]), done.stderr
+
+
+def test_this_host_can_be_looked_at():
+    assert look_around()[-1] == SystemSpec()
