@@ -22,9 +22,10 @@ from peep.errors import EngineError
 from peep.sound import link
 from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
 from peep.sound.master import Master
-from peep.sound.outputs import Output, open_output
+from peep.sound.outputs import open_output
 from peep.sound.pyo_engine.graph import Graph
 from peep.sound.samples import make_samples
+from peep.sound.timed import Output
 
 _STATUS_FRAMES = SAMPLE_RATE_HZ // 10
 _PRIORITY = 10  # of SCHED_FIFO: above all that is not in a hurry, below the kernel's

@@ -15,7 +15,7 @@ import numpy as np
 from peep.clock import Clock, SystemClock
 from peep.errors import EngineError
 from peep.sound.engine import CHANNELS, SAMPLE_RATE_HZ
-from peep.sound.outputs import Feed, TimedOutput
+from peep.sound.timed import Feed, TimedOutput
 
 # Not miniaudio's own NULL, which "plays" where there is no card.
 _BACKENDS = [

@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -71,6 +73,31 @@ class Home:
                 code = end.code
         said = (out.getvalue(), err.getvalue())
         return subprocess.CompletedProcess(words, code, *said)
+
+    @contextlib.contextmanager
+    def start(self, *words):
+        """Run a process until the end of the block."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "peep", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.env, "PULSE_SERVER": "unix:/nonexistent"},
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def expect(self, process, text):
+        """Read what a process says until it says this."""
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if text in line:
+                return
+        pytest.fail(f"no {text!r} in {told}")
 
     def made(self, name="web.example.org", *more):
         """Make a key by the command, and return it."""
@@ -390,6 +417,43 @@ def test_a_dumb_client_is_told_why_the_token_does_nothing(home):
     done = home.peep("join", text=make_token(NOC, KEY))
     assert done.returncode == 0
     assert "take agent.server out of it" in done.stderr
+
+
+@pytest.mark.audio
+@pytest.mark.network
+def test_an_agent_that_joined_is_heard_in_its_sealed_class_without_further_ado(user):
+    noc, web = user(), user()
+    name = f"test-{secrets.token_hex(4)}"
+    noc.made(name)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    with (
+        noc.start(
+            "server",
+            *("--interfaces=lo", f"--port={port}", "--output=null", "--classes", name),
+        ) as server,
+        contextlib.ExitStack() as undo,
+    ):
+        noc.expect(server, "listening")
+        where = f"peep://127.0.0.1:{port}"
+        token = noc.peep("key", "token", name, "--locator", where).stdout
+        # So that only what was joined counts, and others on this machine are let be.
+        web.config.mkdir(parents=True)
+        (web.config / "peep.yaml").write_text("agent: {classes: [none]}\n")
+        assert web.peep("join", text=token).returncode == 0
+        agent = undo.enter_context(
+            web.start("agent", "--interfaces=lo", "--source=system", "--host=web7")
+        )
+        web.expect(agent, f"heard by 127.0.0.1 port {port}")
+        noc.expect(server, "web7 (127.0.0.1) joined")
+        assert web.peep("classes").stdout == f"agent {agent.pid}: {name}\n"
+        assert noc.peep("classes").stdout == f"server {server.pid}: {name}\n"
+        again = web.peep("join", text=token).stderr
+        assert f"restart what runs (agent {agent.pid}) to use it" in again
+        done = web.peep("classes", "add", "none")
+        assert done.returncode == 0, done.stderr
+        noc.expect(server, "web7 left")
 
 
 # -- joined.yaml --------------------------------------------------------------------

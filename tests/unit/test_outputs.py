@@ -15,13 +15,8 @@ from peep.sound import files
 from peep.sound.device import Pull, card_names
 from peep.sound.engine import BLOCK_FRAMES
 from peep.sound.files import SoundWriter
-from peep.sound.outputs import (
-    BLOCK_S,
-    OutputSpec,
-    TimedOutput,
-    open_output,
-    parse_output,
-)
+from peep.sound.outputs import OutputSpec, open_output, parse_output
+from peep.sound.timed import BLOCK_S, TimedOutput
 
 
 class Noise:
