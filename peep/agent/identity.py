@@ -35,16 +35,12 @@ class Identity:
     def _take(self, state_dir: Path) -> None:
         for slot in range(MAX_SLOTS):
             path = state_dir / f"agent-{slot}.id"
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(fd)
+                self.release()
                 continue
-            except OSError:  # a file system without locks
-                os.close(fd)
-                raise
-            self._fd = fd
             kept = os.pread(fd, ID_BYTES + 1, 0)
             if len(kept) == ID_BYTES:
                 self.agent_id = kept

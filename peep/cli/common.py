@@ -144,7 +144,7 @@ def host_name() -> str:
 
 def say(line: str) -> None:
     """Tell the operator something, now, apart from a command's results."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):  # a closed pipe, a terminal that is gone
         print(line, file=sys.stderr, flush=True)
 
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from peep import paths
 from peep.cli import agent, common, server
 from peep.lab.here import LOOPBACK, OnlyOne, here
@@ -52,6 +54,10 @@ def run(argv: Sequence[str]) -> int:
     if args.out is not None:
         args.output = f"file:{args.out}"
     wanted = common.settings(args.config)
+    # Nothing of this run leaves the machine, wherever the host is enrolled.
+    alone = msgspec.structs.replace(wanted.agent, locators=(), srv=(), server=None)
+    network = msgspec.structs.replace(wanted.network, mdns=False)
+    wanted = msgspec.structs.replace(wanted, agent=alone, network=network)
     only = OnlyOne(paths.state_dir())
     args.port = args.lease = args.mdns = None
     # A class and a key for this run alone: lines and names travel sealed, even here.

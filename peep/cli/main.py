@@ -5,6 +5,7 @@ it is called, so that an agent loads no audio.
 """
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -61,10 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PeepError as problem:
         return _failed(1, str(problem))
     except BrokenPipeError:  # `peep … | head`: nobody reads on, and that is fine
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
+        return 0
+    except OSError as problem:
+        if problem.errno != errno.EIO:
+            raise
+        _let_go_of_stdout()  # the terminal was closed
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _let_go_of_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without_command(word: str) -> int:

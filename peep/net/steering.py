@@ -1,9 +1,14 @@
-"""How a running process is told to change: by its control socket, and by SIGHUP."""
+"""How a running process is told to change: by its control socket, and by SIGHUP.
+
+SIGHUP has two meanings: an administrator edited the configuration, or the terminal was
+closed. Where there was a terminal and there is none any more, it is the second.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -35,6 +40,7 @@ class Steering:
         self._server = None if path is None else ControlServer(path, control.handle)
         self._reread = reread
         self._say = say
+        self._had_terminal = _has_terminal()
 
     async def start(self) -> None:
         """Begin; a socket that cannot be made is said, and done without."""
@@ -54,3 +60,17 @@ class Steering:
         if self._reread is not None:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+
+    def _hang_up(self, reread: Callable[[], Sequence[str]]) -> None:
+        if self._had_terminal and not _has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            self._control.reread(reread)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open(os.ctermid(), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

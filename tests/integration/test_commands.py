@@ -5,14 +5,17 @@ is neither heard nor disturbed.
 """
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import secrets
 import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 from pathlib import Path
 
@@ -510,3 +513,63 @@ def test_a_full_disk_under_the_output_is_said_once_and_ends_in_failure(
         assert "\n".join(server.lines).count("No space left") == 1
     finally:
         subprocess.run(["umount", str(small)], check=False)
+
+
+def in_a_terminal(*words, home):
+    """Start a program as a terminal does; return it and the terminal's end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "peep", *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(home),
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    return process, ours
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("agent", "--interfaces=lo", "--source=system"),
+        ("server", "--interfaces=lo", "--output=null"),
+    ],
+)
+def test_a_closed_terminal_ends_what_ran_in_it(tmp_path, words):
+    name = f"--classes=tty-{secrets.token_hex(4)}"
+    more = (f"--port={free_port()}",) if words[0] == "server" else ()
+    config = tmp_path / "config" / "peep"
+    config.mkdir(parents=True)
+    (config / "peep.yaml").write_text(f"{words[0]}: {{classes: [{name[10:]}]}}\n")
+    process, ours = in_a_terminal(*words, *more, home=tmp_path)
+    said = b""
+    while b"following" not in said and b"listening" not in said:
+        said += os.read(ours, 1000)
+    os.close(ours)
+    assert process.wait(5) == 0
+
+
+def test_a_hangup_makes_agent_and_server_read_their_classes_again(start, tmp_path):
+    name = f"hup-{secrets.token_hex(4)}"
+    config = tmp_path / "config" / "peep" / "peep.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("server: {classes: [other]}\nagent: {classes: [another]}\n")
+    server = start(
+        "server", "--interfaces=lo", f"--port={free_port()}", "--output=null"
+    )
+    server.expect("listening")
+    agent = start("agent", "--interfaces=lo", "--source=system")
+    agent.expect("following")
+    config.write_text("server: {clases: [x]}\n")
+    server.process.send_signal(signal.SIGHUP)
+    server.expect("did you mean 'classes'")
+    config.write_text(f"server: {{classes: [{name}]}}\nagent: {{classes: [{name}]}}\n")
+    for program in (server, agent):
+        program.process.send_signal(signal.SIGHUP)
+        program.expect(f"classes are now {name}")
+    agent.expect("heard by")
+    assert agent.end() == 0
+    assert server.end() == 0

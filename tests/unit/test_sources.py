@@ -33,7 +33,6 @@ def test_a_source_is_a_kind_and_perhaps_a_value(text, spec):
     [
         ("tial:/x", "unknown kind 'tial' (did you mean 'tail'?)"),
         ("sistem", "unknown kind 'sistem' (did you mean 'system'?)"),
-        ("syslog", "unknown kind 'syslog' (did you mean 'system'?)"),
         ("zzz", "unknown kind 'zzz' (known: stdin, system, tail)"),
         ("tail:app.log", "tail: needs an absolute path, such as /var/log/auth.log"),
         ("tail", "path: missing (expected text)"),

@@ -98,13 +98,12 @@ def test_this_host_gives_values_that_can_be():
     assert all(0 <= v <= 1 for v in system.judge(reading, later).values())
 
 
-def test_an_image_that_is_full_by_nature_is_no_full_disk(monkeypatch):
+def test_an_image_that_is_full_by_nature_is_no_full_disk():
     parts = [
         sdiskpart("/dev/loop1", "/snap/core/1", "squashfs", "ro,nodev,relatime"),
         sdiskpart("/dev/vda1", "/", "ext4", "rw,relatime,errors=remount-ro"),
     ]
-    monkeypatch.setattr(system.psutil, "disk_partitions", lambda: parts)
-    assert system._writable() == parts[1:]
+    assert system.writable(parts) == parts[1:]
 
 
 def test_a_disk_that_was_unmounted_since_counts_as_empty():
@@ -124,25 +123,28 @@ def test_the_source_tells_every_state_at_first_and_then_what_moved():
 
 
 @pytest.mark.parametrize(
-    ("loads", "told"),
+    ("told", "value", "heard"),
     [
-        ([0.0, 0.0, 0.0], [0.0]),
-        ([0.0, 0.15, 0.16], [0.0, 0.02]),
-        ([0.0, 0.1, 0.2], [0.0, 0.025]),
-        ([8.0, 7.9, 0.0], [1.0, 0.0]),
+        ({}, 0.0, True),
+        ({"x": 0.5}, 0.5, False),
+        ({"x": 0.5}, 0.51, False),
+        ({"x": 0.5}, 0.49, False),
+        ({"x": 0.5}, 0.53, True),
+        ({"x": 0.5}, 0.47, True),
+        ({"y": 0.5}, 0.5, True),
     ],
-    ids=["still", "one step", "small steps that add up", "down"],
 )
-def test_only_what_moved_by_the_dead_band_is_told(monkeypatch, loads, told):
-    readings = iter(
-        msgspec.structs.replace(AT_REST, load=load, at_s=float(number))
-        for number, load in enumerate(loads)
-    )
-    monkeypatch.setattr(system, "read", lambda now: next(readings))
+def test_only_what_moved_by_the_dead_band_is_told(told, value, heard):
+    assert system.moved(told, {"x": value}) == ["x"] * heard
+
+
+def test_small_steps_add_up_since_what_counts_is_what_was_told_last():
     source = SystemSource(SystemSpec(), ManualClock())
-    heard = [s for n in range(len(loads)) for s in source.poll(float(n))]
-    values = [state.value for state in heard if state.name == "system.load"]
-    assert values == pytest.approx(told)
+    assert len(list(source.poll(0.0))) == 5
+    for name in source._told:
+        source._told[name] = 2.0
+    told = {state.name: state.value for state in source.poll(1.0)}
+    assert source._told == told, "all of them are far from that"
 
 
 def test_the_source_says_how_often_it_looks():

@@ -71,7 +71,9 @@ def read(now: float) -> Reading:
         cpu_s=total_s,
         idle_s=cpu.idle + getattr(cpu, "iowait", 0.0),
         memory=psutil.virtual_memory().percent / 100,
-        disk=max((_fill(part) for part in _writable()), default=0.0),
+        disk=max(
+            (_fill(part) for part in writable(psutil.disk_partitions())), default=0.0
+        ),
         network_bytes=network,
         at_s=now,
     )
@@ -97,6 +99,22 @@ def judge(last: Reading, this: Reading) -> dict[str, float]:
     }
 
 
+def writable(
+    parts: Iterable[psutil._ntuples.sdiskpart],
+) -> list[psutil._ntuples.sdiskpart]:
+    """Return the disks that can fill up: images and CD-ROMs are full by nature."""
+    return [part for part in parts if "ro" not in part.opts.split(",")]
+
+
+def moved(told: dict[str, float], values: dict[str, float]) -> list[str]:
+    """Return what differs from what was told by the dead band, or was not told."""
+    return [
+        name
+        for name, value in values.items()
+        if abs(value - told.get(name, -1.0)) >= DEAD_BAND
+    ]
+
+
 class SystemSource:
     """Polled: returns the states that changed."""
 
@@ -114,17 +132,9 @@ class SystemSource:
         this = read(now)
         values = judge(self._last or this, this)
         self._last = this
-        for name, value in values.items():
-            if abs(value - self._told.get(name, -1.0)) >= DEAD_BAND:
-                self._told[name] = value
-                yield State(name=name, value=value)
-
-
-def _writable() -> list[psutil._ntuples.sdiskpart]:
-    # Images and CD-ROMs are full by nature.
-    return [
-        part for part in psutil.disk_partitions() if "ro" not in part.opts.split(",")
-    ]
+        for name in moved(self._told, values):
+            self._told[name] = values[name]
+            yield State(name=name, value=values[name])
 
 
 def _fill(part: psutil._ntuples.sdiskpart) -> float:
