@@ -61,20 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(2, *problem.problems)
     except PeepError as problem:
         return _failed(1, str(problem))
-    except BrokenPipeError:  # `peep … | head`: nobody reads on, and that is fine
-        _let_go_of_stdout()
-        return 0
     except OSError as problem:
-        if problem.errno != errno.EIO:
+        # `peep … | head`, or the terminal was closed: nobody reads on, and that is fine
+        if problem.errno not in (errno.EPIPE, errno.EIO):
             raise
-        _let_go_of_stdout()  # the terminal was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
-
-
-def _let_go_of_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without_command(word: str) -> int:

@@ -18,7 +18,7 @@ from peep.server.app import ServerApp, ServerPlan
 from peep.sound.live import LiveEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from peep.config.settings import Settings
     from peep.protocol.keys import ClassKey
@@ -115,7 +115,22 @@ def make(
     )
     output = args.output or wanted.output
     engine = LiveEngine(theme, directory, output, args.seed or 0)
-    return ServerApp(plan, theme, engine, clock=SystemClock(), rng=rng, say=common.say)
+    return ServerApp(
+        plan,
+        theme,
+        engine,
+        clock=SystemClock(),
+        rng=rng,
+        say=common.say,
+        reread=_reread(args),
+    )
+
+
+def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
+    """Return what SIGHUP loads; nothing, where the command line says the classes."""
+    if args.classes:
+        return None
+    return lambda: common.settings(args.config).server.classes
 
 
 def run(argv: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ closed. Where there was a terminal and there is none any more, it is the second.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -51,18 +50,18 @@ class Steering:
                 self._say(f"{problem}: `peep classes` cannot reach this process")
         if self._reread is not None:
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self._control.reread, self._reread)
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up, self._reread)
 
     async def close(self) -> None:
         """Take the socket away."""
         if self._server is not None:
             await self._server.close()
-        if self._reread is not None:
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
 
     def _hang_up(self, reread: Callable[[], Sequence[str]]) -> None:
         if self._had_terminal and not _has_terminal():
+            # It comes more than once, and a later one must not cut the end short.
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.raise_signal(signal.SIGTERM)
         else:
             self._control.reread(reread)

@@ -20,7 +20,6 @@ from peep.net.class_control import ClassControl
 from peep.net.sockets import server_endpoint
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
-from peep.protocol.door import ServerConfig
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from peep.clock import Clock
+    from peep.protocol.door import ServerConfig
     from peep.reasons import Reason
     from peep.theme import SoundBank, Theme
 
