@@ -23,6 +23,7 @@ from peep.rules import RuleSet, select
 
 if TYPE_CHECKING:
     import argparse
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from peep.config.settings import Settings
@@ -172,10 +173,14 @@ def run(argv: Sequence[str]) -> int:
     settings = common.settings(args.config)
     interfaces = args.interfaces or settings.agent.interfaces
     app, identity = make(args, settings, interfaces, common.load_keys())
-    for what in app.following():
-        common.say(f"following {what}")
+
+    async def work(stop: asyncio.Event) -> None:
+        for what in app.following():
+            common.say(f"following {what}")
+        await app.run(stop)
+
     try:
-        common.run_until_stopped(app.run)
+        common.run_until_stopped(work)
     finally:
         identity.release()
     common.say(f"{app.lines} lines read, {app.matched} matched, {app.signals} signals")

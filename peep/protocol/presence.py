@@ -76,6 +76,7 @@ class _Watched:
         self.server = server
         self.heard_at = now
         self.ask_at = 0.0
+        self.asked_at = float("-inf")
         self.answered: set[str] = set()
         self.round_ends: float | None = None
 
@@ -155,7 +156,7 @@ class PresenceProtocol:
         one = self._watched.get(server_id)
         if one is None or one.server.address != address:
             return
-        if now - one.heard_at > ROUND_S:  # perhaps of other classes: ask
+        if now - one.asked_at > ROUND_S:  # perhaps of other classes: ask
             one.ask_at = now
         one.heard_at = now
 
@@ -193,6 +194,7 @@ class PresenceProtocol:
 
     def _ask(self, one: _Watched, now: float) -> None:
         one.ask_at = self._next_ask(now, self._silence_s * 2 / 3 / _ASKS)
+        one.asked_at = now
         one.answered.clear()
         one.round_ends = now + min(ROUND_S, self._silence_s / 3 / _ASKS)
         for part in split(self._config.classes, _ROOM_BYTES):

@@ -1,7 +1,7 @@
 """Endpoints on interfaces of their own: broadcast, multicast, both families.
 
-Each piece of code runs in a network namespace with two dummy interfaces, on which what
-is sent to everyone comes back to the host, and leaves nothing behind.
+Each piece of code runs in a network namespace with two interfaces, on which what is
+sent to everyone comes back to the host, and leaves nothing behind.
 """
 
 import errno
@@ -26,9 +26,11 @@ set -e
 ip link set lo up
 sysctl -qw net.ipv6.conf.default.accept_dad=0
 for n in 0 1; do
-  ip link add dummy$n type dummy
-  ip link set dummy$n multicast on up
-  ip addr add 10.7$n.0.1/24 brd + dev dummy$n
+  ip link add port$n type veth peer name far$n
+  sysctl -qw net.ipv6.conf.far$n.disable_ipv6=1
+  ip link set far$n up
+  ip link set port$n up
+  ip addr add 10.7$n.0.1/24 brd + dev port$n
 done
 ip route add default via 10.70.0.9
 ip route add 10.99.0.0/16 via 10.71.0.9
@@ -89,8 +91,8 @@ def test_everyone_is_told_on_every_link_in_both_families():
             ["hi", "10.71.0.1", ""],
             ["hi", "127.0.0.1", ""],
             ["hi", "::1", ""],
-            ["hi", "fe80", "dummy0"],
-            ["hi", "fe80", "dummy1"],
+            ["hi", "fe80", "port0"],
+            ["hi", "fe80", "port1"],
         ],
     ]
 
@@ -100,12 +102,12 @@ def test_agents_share_the_port_on_which_announcements_come():
         """
         server, _ = server_endpoint(None)
         agents = [agent_endpoint()[0] for _ in range(2)]
-        server.broadcast(b"here", Broadcast(2000, ("dummy0",)))
+        server.broadcast(b"here", Broadcast(2000, ("port0",)))
         print(json.dumps([heard(agent) for agent in agents]))
         for one in (server, *agents): one.close()
         """
     )
-    both = [["here", "10.70.0.1", ""], ["here", "fe80", "dummy0"]]
+    both = [["here", "10.70.0.1", ""], ["here", "fe80", "port0"]]
     assert found == [both, both]
 
 
@@ -114,19 +116,19 @@ def test_only_the_places_meant_are_told():
         """
         server, _ = server_endpoint(None)
         agent, _ = agent_endpoint()
-        agent.broadcast(b"a", Broadcast(2001, ("dummy1",)))
+        agent.broadcast(b"a", Broadcast(2001, ("port1",)))
         agent.broadcast(b"b", Broadcast(2001, ("10.70.0.0/16",)))
         print(json.dumps(heard(server)))
         server.close(); agent.close()
         """
-    ) == [["a", "10.71.0.1", ""], ["a", "fe80", "dummy1"], ["b", "10.70.0.1", ""]]
+    ) == [["a", "10.71.0.1", ""], ["a", "fe80", "port1"], ["b", "10.70.0.1", ""]]
 
 
 def test_named_interfaces_have_sockets_of_their_own_and_hear_no_other():
     assert inside(
         """
-        server, _ = server_endpoint(None, ["dummy1"])
-        agent, _ = agent_endpoint(["dummy0", "dummy1", "dummy0"])
+        server, _ = server_endpoint(None, ["port1"])
+        agent, _ = agent_endpoint(["port0", "port1", "port0"])
         agent.broadcast(b"hi", Broadcast(2001))
         ports = {s.getsockname()[1] for s in agent.readers} - {2000}
         names = [str(n) for n in agent.networks()]
@@ -135,7 +137,7 @@ def test_named_interfaces_have_sockets_of_their_own_and_hear_no_other():
         server.close(); agent.close()
         """
     ) == [
-        [["hi", "10.71.0.1", ""], ["hi", "fe80", "dummy1"]],
+        [["hi", "10.71.0.1", ""], ["hi", "fe80", "port1"]],
         8,
         True,
         ["10.70.0.0/24", "fe80::/64", "10.71.0.0/24", "fe80::/10"],
@@ -145,21 +147,21 @@ def test_named_interfaces_have_sockets_of_their_own_and_hear_no_other():
 def test_a_peer_is_reached_by_the_named_interface_that_leads_there():
     assert inside(
         """
-        agent, _ = agent_endpoint(["dummy0", "dummy1"])
+        agent, _ = agent_endpoint(["port0", "port1"])
         inet, inet6 = 2, 10
         own = {sock: device for _, device, sock in agent._own}
         found = [
             own[agent._socket_for(inet, host)]
             for host in ("10.70.0.5", "10.71.0.5", "10.99.1.1", "8.8.8.8")
         ]
-        found.append(own[agent._socket_for(inet6, "fe80::5", "dummy1")])
+        found.append(own[agent._socket_for(inet6, "fe80::5", "port1")])
         found.append(agent.send(b"x", ("10.71.0.5", 9)))
-        found.append(agent.send(b"x", ("fe80::5%dummy1", 9)))
+        found.append(agent.send(b"x", ("fe80::5%port1", 9)))
         found.append(agent.send(b"x", ("fe80::5%eth99", 9)))
         print(json.dumps(found))
         agent.close()
         """
-    ) == ["dummy0", "dummy1", "dummy1", "dummy0", "dummy1", True, True, False]
+    ) == ["port0", "port1", "port1", "port0", "port1", True, True, False]
 
 
 def test_a_link_local_peer_is_answered_where_it_asked():
@@ -167,7 +169,7 @@ def test_a_link_local_peer_is_answered_where_it_asked():
         """
         server, _ = server_endpoint(None)
         agent, _ = agent_endpoint()
-        agent.broadcast(b"hi", Broadcast(2001, ("fe80::/10", "dummy0")))
+        agent.broadcast(b"hi", Broadcast(2001, ("fe80::/10", "port0")))
         asked = {}
         while select.select(server.readers, [], [], 0.3)[0]:
             for sock in select.select(server.readers, [], [], 0)[0]:
@@ -179,7 +181,7 @@ def test_a_link_local_peer_is_answered_where_it_asked():
         """
     ) == [
         [True, True],
-        [["yes dummy0", "fe80", "dummy0"], ["yes dummy1", "fe80", "dummy1"]],
+        [["yes port0", "fe80", "port0"], ["yes port1", "fe80", "port1"]],
     ]
 
 
@@ -189,8 +191,10 @@ def test_an_interface_that_comes_later_is_told_and_heard():
         server, _ = server_endpoint(None)
         agent, _ = agent_endpoint()
         subprocess.run(
-            "ip link add late type dummy; ip link set late multicast on up;"
-            "ip addr add 10.72.0.1/24 brd + dev late; ip link del dummy1",
+            "ip link add late type veth peer name far2;"
+            "sysctl -qw net.ipv6.conf.far2.disable_ipv6=1;"
+            "ip link set far2 up; ip link set late up;"
+            "ip addr add 10.72.0.1/24 brd + dev late; ip link del port1",
             shell=True, check=True,
         )
         server.broadcast(b"here", Broadcast(2000))
@@ -206,8 +210,8 @@ def test_a_named_interface_that_is_away_is_waited_for():
     assert (
         inside(
             """
-        agent, _ = agent_endpoint(["dummy1"])
-        subprocess.run("ip link set dummy1 down", shell=True, check=True)
+        agent, _ = agent_endpoint(["port1"])
+        subprocess.run("ip link set port1 down", shell=True, check=True)
         print(json.dumps(agent.broadcast(b"hi", Broadcast(2001))))
         agent.close()
         """
@@ -220,12 +224,12 @@ def test_a_link_on_which_nothing_can_be_sent_is_counted():
     assert inside(
         """
         agent, _ = agent_endpoint()
-        subprocess.run("ip link set dummy1 mtu 1280", shell=True, check=True)
         nft = "nft add table inet t; nft add chain inet t o"
         nft += " '{ type filter hook output priority 0; }';"
-        nft += "nft add rule inet t o oifname dummy1 reject with icmpx admin-prohibited"
+        nft += "nft add rule inet t o oifname port1 reject with icmpx admin-prohibited"
         subprocess.run(nft, shell=True, check=True)
-        found = [agent.broadcast(b"hi", Broadcast(2001)), agent.broadcast(bytes(999), Broadcast(2001))]
+        sizes = (2, 999)
+        found = [agent.broadcast(bytes(size), Broadcast(2001)) for size in sizes]
         print(json.dumps(found))
         agent.close()
         """
@@ -234,9 +238,9 @@ def test_a_link_on_which_nothing_can_be_sent_is_counted():
 
 def test_a_host_without_ipv4_addresses_speaks_ipv6():
     setup = SETUP.replace(
-        "exec", "ip -4 addr flush dev dummy0; ip -4 addr flush lo\nexec"
+        "exec", "ip -4 addr flush dev port0; ip -4 addr flush lo\nexec"
     )
-    setup = setup.replace("exec", "ip link del dummy1\nexec", 1)
+    setup = setup.replace("exec", "ip link del port1\nexec", 1)
     assert inside(
         """
         server, _ = server_endpoint(None)
@@ -246,7 +250,7 @@ def test_a_host_without_ipv4_addresses_speaks_ipv6():
         server.close(); agent.close()
         """,
         setup,
-    ) == [["hi", "::1", ""], ["hi", "fe80", "dummy0"]]
+    ) == [["hi", "::1", ""], ["hi", "fe80", "port0"]]
 
 
 def test_a_host_without_ipv6_addresses_speaks_ipv4():
@@ -258,7 +262,7 @@ def test_a_host_without_ipv6_addresses_speaks_ipv4():
         """
         server, _ = server_endpoint(None)
         agent, _ = agent_endpoint()
-        failed = agent.broadcast(b"hi", Broadcast(2001, ("dummy0", "lo")))
+        failed = agent.broadcast(b"hi", Broadcast(2001, ("port0", "lo")))
         print(json.dumps([failed, heard(server)]))
         server.close(); agent.close()
         """,
@@ -371,7 +375,7 @@ def test_a_dumb_client_takes_the_address_that_there_is_a_route_to(endpoints):
         endpoints.append(endpoint)
         assert found in ("127.0.0.1", "::1")
         assert port == 4242
-        assert endpoint.send(b"x", (found, endpoint.port))
+        assert endpoint.send(b"x", (found, 4242))
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70 + ".example"])
