@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "render": ("render", "turn logs into a sound file, from their own timestamps"),
     "rules": ("rules", "rules test LOG: which rule takes which line"),
     "config": ("config", "config check: say all that is wrong with peep.yaml"),
+    "dev": ("dev", "dev simulate: the protocol through a bad day, in virtual time"),
 }
 # Modules of the extra `server`, and so the mend when one is missing.
 _SOUND_PARTS = {"numpy", "pyo", "miniaudio", "soundfile"}

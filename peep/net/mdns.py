@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 TYPE = "_peep._udp.local."
 MAX_TXT_BYTES = 900  # with names and addresses beside it, one Ethernet frame
 MAX_STRING_BYTES = 255  # of one string in TXT (RFC 6763)
+_KEY_BYTES = len("c0=") + 1  # before a line; there are less than ten
+_LINE_LENGTH = MAX_STRING_BYTES - len("c0=")
 MAX_SERVERS = 256  # followed at once; whoever registers a million gets no further
 ASK_MS = 3000
 
@@ -57,23 +59,20 @@ def load() -> Any:  # noqa: ANN401 - a module, or nothing
 
 def text_of(classes: Sequence[str], *, more: bool = False) -> dict[str, str]:
     """Return the TXT properties that tell these classes, as far as they fit."""
-    out: dict[str, str] = {}
-    line = ""
+    lines: list[str] = []
     size = len("more=1") + 1
-    for number, name in enumerate(classes):
-        key = f"c{len(out)}"
-        longer = f"{line} {name}" if line else name
-        if len(key) + 1 + len(longer) > MAX_STRING_BYTES:
-            out[key] = line
-            longer = name
-        size += len(name) + 1 + (0 if line else len("c0=") + 1)
-        if size > MAX_TXT_BYTES or number >= MAX_CLASSES:
-            more = True
+    for name in classes[:MAX_CLASSES]:
+        full = not lines or len(lines[-1]) + 1 + len(name) > _LINE_LENGTH
+        size += len(name) + (_KEY_BYTES if full else 1)
+        if size > MAX_TXT_BYTES:
             break
-        line = longer
-    if line:
-        out[f"c{len(out)}"] = line
-    if more:
+        if full:
+            lines.append(name)
+        else:
+            lines[-1] += f" {name}"
+    told = sum(line.count(" ") + 1 for line in lines)
+    out = {f"c{number}": line for number, line in enumerate(lines)}
+    if more or told < len(classes):
         out["more"] = "1"
     return out
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from peep.clock import SystemClock
 from peep.errors import PeepError
 from peep.net import mdns
 from peep.net.backends import Wanted, backends
+from peep.net.interfaces import Link
 from peep.protocol.classes import PATTERN, shared
 
 pytestmark = pytest.mark.network
@@ -26,6 +28,9 @@ def said(properties):
 
 
 @given(st.lists(names, max_size=64, unique=True))
+@example([f"{n:064}" for n in range(64)])
+@example([f"{n:063}" for n in range(13)])
+@example([f"{n:02}" for n in range(70)])
 def test_classes_fit_the_record_and_are_found_in_it(classes):
     text = mdns.text_of(classes)
     sizes = [len(key) + 1 + len(value) for key, value in text.items()]
@@ -57,6 +62,34 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
         backends(
             Wanted(mdns=True), ["public"], clock=None, chance=lambda: 0.5, say=print
         )
+
+
+def test_as_many_classes_as_fit_are_told_each_once():
+    classes = [f"class-{n:02}" for n in range(60)]
+    text = mdns.text_of(classes)
+    assert " ".join(text.values()).split() == classes
+    assert len(text) > 1
+
+
+def test_without_a_word_in_the_record_nothing_matches():
+    assert mdns.text_of([]) == {}
+    assert not mdns.may_match({}, ["public"])
+
+
+def test_a_socket_that_cannot_be_opened_is_told():
+    nowhere = Link(
+        interface="lo",
+        index=1,
+        address="192.0.2.77",  # not of this host
+        network=ipaddress.ip_network("192.0.2.0/24"),
+    )
+
+    async def body():
+        async with mdns._opened(mdns.load(), [nowhere]):
+            pass
+
+    with pytest.raises(PeepError, match="mDNS cannot be spoken here"):
+        asyncio.run(body())
 
 
 def test_an_interface_that_is_not_there_is_named():

@@ -1,0 +1,321 @@
+"""An agent that knows of Peep only what man/peep-protocol.7 says.
+
+Nothing here comes from the package: if this cannot be written from the manual, the
+manual is wrong. Section names in comments are the manual's.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import signal
+import socket
+import struct
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from test_commands import Program, free_port
+
+pytestmark = [pytest.mark.network, pytest.mark.audio, pytest.mark.timeout(60)]
+
+HEADER = struct.Struct(">BBHI8s8sI")
+REQUEST, OFFER, REGISTER, GRANT, CLASSES, RENEW, ACK, SIGNALS, BYE, EXCEPTION = (
+    *(1, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+)
+NOBODY = bytes(8)
+LEASE_S = 10
+
+
+# -- as much of msgpack as is needed ---------------------------------------------------
+
+
+def packed(value):
+    match value:
+        case int() if 0 <= value < 128:
+            return bytes((value,))
+        case int() if -32 <= value < 0:
+            return struct.pack("b", value)
+        case int():
+            forms = "cd>H ce>I" if value >= 0 else "d0>b d1>h"
+            for form in forms.split():
+                try:
+                    return bytes.fromhex(form[:2]) + struct.pack(form[2:], value)
+                except struct.error:
+                    continue
+            raise ValueError(value)
+        case str():
+            data = value.encode()
+            if len(data) < 32:
+                return bytes((0xA0 | len(data),)) + data
+            return b"\xda" + struct.pack(">H", len(data)) + data
+        case bytes():
+            return b"\xc4" + bytes((len(value),)) + value
+        case dict():
+            pairs = b"".join(packed(k) + packed(v) for k, v in value.items())
+            return bytes((0x80 | len(value),)) + pairs
+        case list():
+            items = b"".join(map(packed, value))
+            return bytes((0x90 | len(value),)) + items
+    raise TypeError(value)
+
+
+def unpacked(data):
+    value, rest = _unpacked(data)
+    assert not rest, "nothing may follow the array"
+    return value
+
+
+def _unpacked(data):
+    first, rest = data[0], data[1:]
+    if first < 0x80:
+        return first, rest
+    if 0x90 <= first < 0xA0:
+        items = []
+        for _ in range(first & 15):
+            item, rest = _unpacked(rest)
+            items.append(item)
+        return items, rest
+    if 0xA0 <= first < 0xC0:
+        size = first & 31
+        return rest[:size].decode(), rest[size:]
+    if first == 0xC4:
+        return rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
+    size = {0xCC: 1, 0xCD: 2, 0xCE: 4}[first]
+    return int.from_bytes(rest[:size]), rest[size:]
+
+
+# -- SEALED SESSIONS -------------------------------------------------------------------
+
+
+def hashed(data):
+    return hashlib.blake2s(data).digest()
+
+
+def derived(chaining, material, count):
+    secret, keys = hmac.digest(chaining, material, "blake2s"), [b""]
+    for number in range(count):
+        text = keys[-1] + bytes((number + 1,))
+        keys.append(hmac.digest(secret, text, "blake2s"))
+    return keys[1:]
+
+
+def nonce(number):
+    return struct.pack("<4xQ", number)
+
+
+class Handshake:
+    def __init__(self, key, prologue):
+        self.h = self.ck = hashed(b"Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s")
+        self.mix(prologue)
+        self.ck, mixed, self.k = derived(self.ck, key, 3)
+        self.mix(mixed)
+
+    def mix(self, data):
+        self.h = hashed(self.h + data)
+
+    def register(self, wish):
+        self.private = X25519PrivateKey.generate()
+        public = self.private.public_key().public_bytes_raw()
+        self.mix(public)
+        self.ck, self.k = derived(self.ck, public, 2)
+        sealed = ChaCha20Poly1305(self.k).encrypt(nonce(0), wish, self.h)
+        self.mix(sealed)
+        return public + sealed
+
+    def grant(self, hello):
+        public, sealed = hello[:32], hello[32:]
+        self.mix(public)
+        self.ck, self.k = derived(self.ck, public, 2)
+        shared = self.private.exchange(X25519PublicKey.from_public_bytes(public))
+        self.ck, self.k = derived(self.ck, shared, 2)
+        terms = ChaCha20Poly1305(self.k).decrypt(nonce(0), sealed, self.h)
+        to_server, to_agent = derived(self.ck, b"", 2)
+        return terms, ChaCha20Poly1305(to_server), ChaCha20Poly1305(to_agent)
+
+
+def key_id(key):
+    digest = hashlib.blake2s(key, person=b"peep-kid").digest()
+    return int.from_bytes(digest[:4]) or 1
+
+
+# -- an agent --------------------------------------------------------------------------
+
+
+class Foreign:
+    def __init__(self, port, key=None):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.server = ("127.0.0.1", port)
+        self.key, self.key_id = key, 0 if key is None else key_id(key)
+        self.id, self.server_id, self.session = secrets.token_bytes(8), None, NOBODY
+        self.sequence = 0
+        self.seal = self.open = None
+
+    def send(self, kind, body, session=NOBODY, sequence=0, key=0):
+        head = HEADER.pack(3, kind, 0, key, self.id, session, sequence)
+        data = head + packed(body)
+        self.sock.sendto(data, self.server)
+        return data
+
+    def hear(self, wanted, seconds=5):
+        """Return a datagram of this type: its session, its sequence, its body."""
+        self.sock.settimeout(seconds)
+        while True:
+            data, source = self.sock.recvfrom(2048)
+            version, kind, flags, key, sender, session, number = HEADER.unpack(
+                data[:28]
+            )
+            assert (version, flags, source) == (3, 0, self.server)
+            assert self.server_id in (None, sender)
+            self.server_id = sender
+            if kind != wanted:
+                continue
+            body = data[28:]
+            if self.open is not None:
+                assert (key, session) == (self.key_id, self.session)
+                body = self.open.decrypt(nonce(number), body, data[:28])
+            return session, number, unpacked(body)
+
+    def say(self, kind, body):
+        """Say a word of the session."""
+        self.sequence += 1
+        head = HEADER.pack(
+            *(3, kind, 0, self.key_id, self.id, self.session, self.sequence)
+        )
+        content = packed(body)
+        if self.seal is not None:
+            content = self.seal.encrypt(nonce(self.sequence), content, head)
+        self.sock.sendto(head + content, self.server)
+        return self.sequence
+
+    def join(self, name, labels):
+        asked = self.send(REQUEST, [[name], [], bytes(24)], sequence=1)
+        _, _, (cookie, classes) = self.hear(OFFER)
+        assert classes == [name]
+        assert len(asked) == 28 + 1 + len(packed([name])) + 1 + 26
+        mine = secrets.token_bytes(8)
+        hello = packed([300])
+        if self.key is not None:
+            head = HEADER.pack(3, REGISTER, 0, self.key_id, self.id, mine, 0)
+            handshake = Handshake(self.key, head + cookie)
+            hello = handshake.register(hello)
+        for _ in range(2):  # the same REGISTER gets the same GRANT
+            self.send(REGISTER, [cookie, hello], mine, 0, self.key_id)
+        granted = self.hear(GRANT)
+        assert granted == self.hear(GRANT)
+        self.session, _, (echoed, hello) = granted
+        assert echoed == mine
+        if self.key is not None:
+            hello, self.seal, self.open = handshake.grant(hello)
+        lease_s, session, server_id = unpacked(hello)
+        assert (lease_s, session) == (LEASE_S, self.session)
+        assert server_id == self.server_id
+        first = self.say(CLASSES, ["foreign7", [name], labels])
+        assert self.hear(ACK)[2] == [first]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start a server; return it and its port."""
+    running = []
+
+    def run(*words):
+        port = free_port()
+        server = Program(
+            *("server", "--interfaces=lo", f"--port={port}", "--output=null", *words),
+            home=tmp_path,
+        )
+        running.append(server)
+        server.expect("listening")
+        return server, port
+
+    yield run
+    for server in running:
+        if server.process.poll() is None:
+            server.end(signal.SIGKILL)
+        server.process.stdout.close()
+
+
+@pytest.fixture
+def agent():
+    made = []
+
+    def make(*args):
+        made.append(Foreign(*args))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sock.close()
+
+
+def live(server, agent, name, event):
+    """Join, keep a lease, send signals, leave."""
+    agent.join(name, {"os": "none of Peep's"})
+    server.expect("agent foreign7 (127.0.0.1) joined")
+    agent.say(
+        SIGNALS,
+        [
+            ["disk.failing", "system", "cpu.load", "beat"],
+            [event],
+            [[2, 5000, 0, 0]],
+            [[3, 1500, -100, 20]],
+            30,
+        ],
+    )
+    asked = agent.say(RENEW, [0])
+    assert agent.hear(ACK)[2] == [asked]
+    # The first comes before two thirds of the lease; the ACK lets it rest.
+    _, number, (lease_s,) = agent.hear(RENEW, LEASE_S)
+    assert lease_s == LEASE_S
+    agent.say(ACK, [number])
+    with pytest.raises(TimeoutError):
+        agent.hear(RENEW, 0.8)  # unanswered, it would come again by now
+    agent.say(BYE, [])
+    server.expect("agent foreign7 left")
+    assert server.end() == 0
+    lines = "\n".join(server.lines)
+    assert "Signals in: 3;" in lines
+    assert "refused" not in lines
+    return lines
+
+
+def test_a_dumb_sender_written_from_the_manual_is_heard(serve, agent):
+    server, port = serve("--classes=public")
+    one = agent(port)
+    event = [0, 2, 1, 3, -50, -60, 1500]
+    one.send(SIGNALS, [["disk.failing", "system"], [event], [], [], 30], sequence=1)
+    server.expect("alert disk.failing from 127.0.0.1")
+    one.sock.sendto(b"\x09" + bytes(31), one.server)
+    assert one.hear(EXCEPTION)[2] == [1, [3]]
+    assert server.end() == 0
+    assert "Signals in: 1; cues: 1" in "\n".join(server.lines)
+
+
+def test_an_open_agent_written_from_the_manual_lives_through_a_lease(serve, agent):
+    name = f"test-{secrets.token_hex(4)}"
+    server, port = serve(f"--classes={name}", f"--lease={LEASE_S}")
+    event = [0, 2, 1, 1, 0, 0, 0, "what", "must not be shown"]
+    lines = live(server, agent(port), name, event)
+    assert "alert disk.failing from foreign7" in lines
+    assert "must not be shown" not in lines
+
+
+def test_a_sealed_agent_written_from_the_manual_lives_through_a_lease(
+    serve, agent, tmp_path
+):
+    name, key = f"test-{secrets.token_hex(4)}", secrets.token_bytes(32)
+    keys = tmp_path / "config" / "peep" / "keys"
+    keys.mkdir(parents=True, mode=0o700)
+    file = keys / "foreign.key"
+    file.touch(mode=0o600)
+    file.write_text(f"{name} {base64.b64encode(key).decode()} made by hand\n")
+    server, port = serve(f"--classes={name}", f"--lease={LEASE_S}")
+    event = [0, 2, 1, 1, 0, 0, 0, "sda", "sda: I/O error, Größe 0"]
+    lines = live(server, agent(port, key), name, event)
+    assert "from foreign7" in lines
+    assert "sda: I/O error, Größe 0" in lines
