@@ -38,3 +38,4 @@ class Reason(enum.StrEnum):
     NOT_NEAR = "not-near"  # announced from a network that is none of ours
     KEY_NEEDED = "key-needed"  # an open session may not speak for a sealed class
     FOREVER = "forever"  # a lease without end was asked for
+    OVERRUN = "overrun"  # it came faster than it was read: the kernel dropped it

@@ -7,6 +7,7 @@ growing pauses; the others go on.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from peep.signals import Signal
 
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried again
+LINKS_S = 5.0  # between looks at this host's interfaces
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
 
 
@@ -59,7 +61,6 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     config: AgentConfig
     interfaces: tuple[str, ...] = ()
     hops: int = 1
-    mtu_bytes: int = packets.MAX_DISCOVERY_BYTES
     server: tuple[str, int] | None = None
     sources: tuple[object, ...] = ()
     wanted: Wanted = Wanted()
@@ -87,15 +88,16 @@ class AgentApp:
         self._machine: AgentProtocol | DumbProtocol
         if plan.server is None:
             endpoint, note = agent_endpoint(
-                plan.interfaces, hops=plan.hops, mtu_bytes=plan.mtu_bytes
+                plan.interfaces, hops=plan.hops, mtu_bytes=plan.config.mtu_bytes
             )
             config = msgspec.structs.replace(plan.config, near=endpoint.networks())
-            self._machine = AgentProtocol(config, rng)
+            self._machine = AgentProtocol(config, rng, os.urandom)
             if note is not None:
                 say(note)
         else:
             endpoint, address = plain_endpoint(*plan.server)
             self._machine = DumbProtocol(plan.config.agent_id, address)
+        self._endpoint = endpoint
         self._driver: UdpDriver[AgentEvent | Refused] = UdpDriver(
             self._machine, endpoint, clock, self._tell
         )
@@ -131,6 +133,7 @@ class AgentApp:
         self._driver.start()
         self._backends.start()
         await self._steering.start()
+        watching = asyncio.create_task(self._watch_links())
         tasks = [asyncio.create_task(self._keep(source)) for source in self._sources]
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
@@ -139,9 +142,11 @@ class AgentApp:
             if not stop.is_set():
                 await self._last_chance(stopping)
         finally:
-            for task in (*tasks, ended, stopping):
+            for task in (*tasks, ended, stopping, watching):
                 task.cancel()
-            await asyncio.gather(*tasks, ended, stopping, return_exceptions=True)
+            await asyncio.gather(
+                *tasks, ended, stopping, watching, return_exceptions=True
+            )
             await self._steering.close()
             await self._backends.close()
             self._driver.close()
@@ -151,6 +156,17 @@ class AgentApp:
         self.signals += 1
         self._machine.send(signal, self._clock.now())
         self._driver.kick()
+
+    async def _watch_links(self) -> None:
+        """Notice a network that comes late, or changes: DHCP, a cable, a laptop."""
+        near = self._endpoint.networks()
+        while isinstance(self._machine, AgentProtocol):
+            await asyncio.sleep(LINKS_S)
+            self._endpoint.look()
+            if self._endpoint.networks() != near:
+                near = self._endpoint.networks()
+                self._machine.set_near(near, self._clock.now())
+                self._driver.kick()
 
     def _propose(self, address: Address) -> None:
         assert isinstance(self._machine, AgentProtocol), "dumb clients look for nobody"

@@ -129,12 +129,12 @@ def make(
         profile=PROFILES[network.profile],
         policy=network.policy,
         subnets=network.subnets,
+        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
     )
     plan = AgentPlan(
         config=config,
         interfaces=tuple(interfaces),
         hops=network.multicast_ttl,
-        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         server=server,
         sources=specs,
         wanted=Wanted(

@@ -101,13 +101,13 @@ def make(
         profile=profile,
         policy=network.policy,
         subnets=network.subnets,
+        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
     )
     plan = ServerPlan(
         config=config,
         port=args.port or wanted.port,
         interfaces=tuple(interfaces),
         hops=network.multicast_ttl,
-        mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
         seconds=args.seconds,
         host=common.host_name(),
         mdns=args.mdns or network.mdns,

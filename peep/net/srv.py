@@ -39,7 +39,7 @@ def resolver() -> Resolver:
         import dns.resolver  # noqa: PLC0415
     except ModuleNotFoundError:
         raise PeepError(
-            "servers by DNS SRV need dnspython: pip install 'peep-auralizer[dns]'"
+            "servers by DNS SRV need dnspython: pip install 'peep-auralizer[srv]'"
         ) from None
     try:
         return dns.asyncresolver.Resolver()

@@ -18,7 +18,8 @@ from peep.errors import RemoteProtocolError
 from peep.protocol import lease, packets, wire
 from peep.protocol.addresses import Address, Datagram
 from peep.protocol.batch import Born, pack
-from peep.protocol.discovery import SeekConfig, Seeker
+from peep.protocol.classes import NONE
+from peep.protocol.discovery import SeekConfig, Seeker, split
 from peep.protocol.events import Dropped, Gone, Joined, Lapsed, Refused
 from peep.protocol.links import Link, Stage
 from peep.protocol.sealing import Keys, initiate
@@ -26,13 +27,14 @@ from peep.reasons import Reason
 from peep.signals import Event, Signal, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from peep.protocol.addresses import Address
     from peep.protocol.events import AgentEvent
     from peep.protocol.keys import ClassKey
     from peep.protocol.packets import Packet
+    from peep.protocol.policy import Network
     from peep.signals import Signal
 
 HANDSHAKE_GAPS_S = (0.25, 0.5, 1.0, 2.0, 2.5)
@@ -43,6 +45,8 @@ COMPANY_S = 0.02  # a routine signal waits so long for others
 
 # Bounds. A network full of false servers must not fill an agent's memory.
 MAX_LINKS = 32
+# Of 1,200, what is left beside header, seal and the longest host name.
+MAX_INTRODUCTION_BYTES = 1200 - 28 - 16 - 256 - 20
 MAX_SOFT = 1024  # states and heartbeats by name; a source that invents names
 MAX_RING = 256  # events kept while alone
 MAX_QUEUE = 8192  # signals waiting in one link for the next flush
@@ -67,7 +71,14 @@ _SESSION = frozenset(
 class AgentProtocol:
     """Finds servers, keeps leases, sends signals. Fed bytes and times."""
 
-    def __init__(self, config: AgentConfig, rng: Random) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        rng: Random,
+        new_id: Callable[[int], bytes] | None = None,
+    ) -> None:
+        """`new_id(bytes)` draws ids that nobody can guess; by default, `rng` does."""
+        self._new_id = new_id or rng.randbytes
         self._config = config
         self._rng = rng
         self._links: dict[bytes, Link] = {}
@@ -131,6 +142,11 @@ class AgentProtocol:
                 self._drop(link, now)
         self._seeker.start(now)
 
+    def set_near(self, networks: Sequence[Network], now: float) -> None:
+        """Say which networks one's own interfaces are on now, and look there."""
+        self._seeker.near = tuple(networks)
+        self._seeker.start(now)
+
     def propose(self, address: Address, now: float) -> None:
         """Ask a server that somebody says is there."""
         if all(link.address != address for link in self._links.values()):
@@ -155,6 +171,7 @@ class AgentProtocol:
         self._seeker.handle_timer(now)
         if woke:
             self._ask_all()
+            self._seeker.start(now)
         for link in list(self._links.values()):
             self._handle_link(link, now)
 
@@ -164,6 +181,9 @@ class AgentProtocol:
         seek_at = self._seeker.next_timer()
         if seek_at is not None:
             times.append(seek_at)
+        # Looked at now and then even with nothing to do: a suspend shows as a gap.
+        if self._handled_at < float("inf"):
+            times.append(self._handled_at + WAKE_S / 2)
         return min(times, default=None)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
@@ -251,6 +271,8 @@ class AgentProtocol:
         for other in [k for k in self._links.values() if k.address == address]:
             if other is not link:
                 del self._links[other.server_id]
+                self._keep(other.queue)
+                self._events.append(Gone(address))
         link.session = header.session
         link.heard_at = now
         link.stage = Stage.GREETED
@@ -311,7 +333,9 @@ class AgentProtocol:
 
     def _acceptable(self, lease_s: int) -> float:
         asked = self._config.lease_s
-        longest = packets.MAX_LEASE_S if asked == packets.ANY_LEASE else asked
+        longest = max(packets.MIN_LEASE_S, asked)
+        if asked == packets.ANY_LEASE:
+            longest = packets.MAX_LEASE_S
         if not packets.MIN_LEASE_S <= lease_s <= longest:
             raise RemoteProtocolError(Reason.MALFORMED, "lease out of bounds")
         return float(lease_s)
@@ -363,7 +387,7 @@ class AgentProtocol:
 
     def _register(self, link: Link) -> None:
         """Make the REGISTER for a link's first key, or the open one."""
-        link.nonce = self._rng.randbytes(packets.ID_BYTES)
+        link.nonce = self._new_id(packets.ID_BYTES)
         header = wire.Header(self._config.agent_id, link.nonce, key_id=link.key_id)
         hello = wire.write_inner(packets.Wish(self._config.lease_s))
         if link.keys:
@@ -388,9 +412,15 @@ class AgentProtocol:
         link.tries += 1
 
     def _introduction(self) -> packets.Classes:
-        config = self._config
-        classes = list(self.classes[: packets.MAX_CLASSES]) or ["none"]
-        return packets.Classes(config.host, classes, dict(config.labels))
+        """Return who this is; of very many or long classes and labels, what fits."""
+        host, room = self._config.host, MAX_INTRODUCTION_BYTES
+        labels: dict[str, str] = {}
+        for name, value in self._config.labels.items():
+            room -= len(name) + len(value) + 4
+            if room > MAX_INTRODUCTION_BYTES // 2 and len(labels) < packets.MAX_LABELS:
+                labels[name] = value
+        classes = split(self.classes, MAX_INTRODUCTION_BYTES // 2)
+        return packets.Classes(host, classes[0] if classes else [NONE], labels)
 
     def _ask_all(self) -> None:
         """After a suspend, ask first: the server may have given us up."""
@@ -410,7 +440,9 @@ class AgentProtocol:
         self._keep(link.queue)
         del self._links[link.server_id]
         self._events.append(Gone(link.address))
-        if link.stage is not Stage.ASKED:
+        if link.stage is Stage.ASKED:
+            self._seeker.later(now)
+        else:
             self._seeker.start(now)
 
     # -- words to a server ----------------------------------------------------
@@ -445,5 +477,8 @@ class AgentProtocol:
 
     def _keep(self, queue: list[Born]) -> None:
         """Put unsent events back into the ring if nobody else hears them."""
+        events = [b for b in queue if isinstance(b.signal, Event)]
         if not self.leased():
-            self._ring.extend(b for b in queue if isinstance(b.signal, Event))
+            full = len(self._ring) + len(events) - MAX_RING
+            self.overflowed += max(0, full)
+            self._ring.extend(events)

@@ -1,14 +1,16 @@
 """Finding servers: open, untrusted; it only proposes addresses.
 
 A burst of REQUESTs with growing gaps, then silence: servers announce themselves when
-they start and every two minutes. An ANNOUNCE leads to one REQUEST to its address, never
-more. Servers already known are named in each REQUEST, so that they need not answer.
+they start and every two minutes. An ANNOUNCE leads to a REQUEST to its address, which
+is repeated a few times until there is an offer: were it lost, the next announcement
+would be minutes off. Servers already known are named in each REQUEST, so that they need
+not answer.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,24 +32,22 @@ ANSWER_WINDOW_S = 5.0  # an OFFER later than this answers nothing
 START_JITTER_S = 0.1
 ANSWER_SPREAD_S = 0.25
 ANSWERS_PER_S = 1000.0  # that a server takes without losing any
+LATER_S = 60.0  # after a handshake that failed: its cause may need a person
+ASK_TIMES = 4  # after an ANNOUNCE, until there is an offer: the next is minutes off
 ASK_AGAIN_S = 1.0  # per address: an announcement storm must not become ours
 MAX_ASKED = 256  # addresses remembered for that; a storm of false servers
 
-# What a REQUEST holds beside its classes: header, padding, the ids heard.
-_CLASSES_BYTES = (
-    MAX_DISCOVERY_BYTES
-    - wire.HEADER_BYTES
-    - len(packets.Request(["x"]).padding)
-    - packets.MAX_HEARD * (packets.ID_BYTES + 2)
-    - 12
-)
+# What a REQUEST holds beside its classes and the ids heard: header, padding, arrays.
+_FIXED_BYTES = wire.HEADER_BYTES + len(packets.Request(["x"]).padding) + 12
+_HEARD_BYTES = packets.ID_BYTES + 2
 
 
 class SeekConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, for what, and how loudly.
 
     `subnets` says of a class where its name may be told, and of others nothing. `near`
-    are the networks from which announcements are believed; None believes all.
+    are the networks from which announcements are believed; None believes all. No
+    question is larger than `mtu_bytes`, headers apart, but for a single class's.
     """
 
     agent_id: bytes
@@ -56,6 +56,7 @@ class SeekConfig(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     subnets: Mapping[str, tuple[str, ...]] = {}
     near: tuple[Network, ...] | None = None
+    mtu_bytes: int = MAX_DISCOVERY_BYTES
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,6 +66,13 @@ class Found(msgspec.Struct, frozen=True):
     server_id: bytes
     classes: tuple[str, ...]
     cookie: bytes
+
+
+class _Planned(NamedTuple):
+    """When to ask a server that announced itself, and how often again."""
+
+    at: float
+    left: int
 
 
 class Seeker:
@@ -80,18 +88,25 @@ class Seeker:
         self._chance = chance
         self._known = known
         self._asked: OrderedDict[Address, float] = OrderedDict()
-        self._planned: dict[Address, float] = {}
+        self._planned: dict[Address, _Planned] = {}
         self._requests = 0
         self._step = 0
         self._at: float | None = None
         self._last_request = float("-inf")
         self.classes = config.classes
+        self.near = config.near
         self.out: list[Datagram] = []
 
     def start(self, now: float) -> None:
         """Begin a burst, a moment from now: hosts that boot together must spread."""
         self._step = 0
         self._at = now + START_JITTER_S * self._chance()
+
+    def later(self, now: float) -> None:
+        """Begin a burst in a while, unless one is under way."""
+        if self._at is None:
+            self._step = 0
+            self._at = now + LATER_S * (0.75 + self._chance() / 2)
 
     def stop(self) -> None:
         """Ask no more."""
@@ -100,16 +115,21 @@ class Seeker:
 
     def next_timer(self) -> float | None:
         """Return when the next REQUEST is due, or None."""
-        times = list(self._planned.values())
+        times = [planned.at for planned in self._planned.values()]
         if self._at is not None:
             times.append(self._at)
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
         """Ask, if it is time."""
-        for address in [a for a, due in self._planned.items() if due <= now]:
-            del self._planned[address]
-            self._request(address, self.classes, now)
+        for address, planned in list(self._planned.items()):
+            if planned.at <= now:
+                self._request(address, self.classes, now)
+                if planned.left:
+                    again_at = now + ASK_AGAIN_S * (0.75 + self._chance() / 2)
+                    self._planned[address] = _Planned(again_at, planned.left - 1)
+                else:
+                    del self._planned[address]
         if self._at is None or now < self._at:
             return
         for subnets, classes in by_subnets(self.classes, self._config.subnets):
@@ -133,7 +153,7 @@ class Seeker:
         RemoteProtocolError if it is not near, or refused by policy.
         """
         self._config.policy.check_address(address[0])
-        near = self._config.near
+        near = self.near
         known = near is None or address in self._asked
         if not known and not within(address[0], near or ()):
             raise RemoteProtocolError(Reason.NOT_NEAR)
@@ -142,7 +162,8 @@ class Seeker:
         if self._may_ask(address, now) and len(self._planned) < MAX_ASKED:
             # All its agents hear this at once: a thousand answers need a second.
             spread_s = max(ANSWER_SPREAD_S, body.agents / ANSWERS_PER_S)
-            self._planned[address] = now + spread_s * self._chance()
+            at = now + spread_s * self._chance()
+            self._planned[address] = _Planned(at, ASK_TIMES - 1)
 
     def on_offer(
         self, header: wire.Header, body: packets.Offer, address: Address, now: float
@@ -151,6 +172,7 @@ class Seeker:
         if now - self._last_request > ANSWER_WINDOW_S:
             raise RemoteProtocolError(Reason.UNASKED)
         self._config.policy.check_address(address[0])
+        self._planned.pop(address, None)
         classes = tuple(name for name in self.classes if name in body.classes)
         if not classes:
             raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
@@ -169,8 +191,9 @@ class Seeker:
         self._last_request = now
         self._requests += 1
         header = wire.Header(self._config.agent_id, sequence=self._requests)
-        heard = self._known()[: packets.MAX_HEARD]
-        for part in split(classes, _CLASSES_BYTES):
+        room = self._config.mtu_bytes - _FIXED_BYTES
+        heard = self._known()[: min(packets.MAX_HEARD, room // 2 // _HEARD_BYTES)]
+        for part in split(classes, room - len(heard) * _HEARD_BYTES):
             body = packets.Request(part, heard)
             self.out.append(Datagram(wire.encode(header, body), to))
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from peep.protocol.lease import Chance
 
 COOKIE_LIFE_S = 30.0
+AGAIN_S = 1.5  # a periodic ANNOUNCE is said twice: the next one is minutes off
 HINTS_PER_S = 10.0  # exceptions; more would make us somebody's amplifier
 
 _HINTS = {
@@ -39,7 +40,7 @@ _HINTS = {
     Reason.UNKNOWN_VERSION: packets.ExceptionCode.VERSION,
 }
 # What an ANNOUNCE holds beside its classes.
-_ANNOUNCE_BYTES = packets.MAX_DISCOVERY_BYTES - wire.HEADER_BYTES - 12
+_FIXED_BYTES = wire.HEADER_BYTES + 12
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = PEEP
     policy: Policy = Policy()
     subnets: Mapping[str, tuple[str, ...]] = {}
+    mtu_bytes: int = packets.MAX_DISCOVERY_BYTES
 
 
 class Door:
@@ -68,6 +70,7 @@ class Door:
         self._announcements = 0
         self._at: float | None = None
         self._step = 0
+        self._again = False
         self._hints = HINTS_PER_S
         self._hinted_at = float("-inf")
         self.classes = tuple(config.policy.allowed(config.classes))
@@ -91,7 +94,7 @@ class Door:
         if self._at is None or now < self._at:
             return
         for subnets, classes in by_subnets(self.classes, self._config.subnets):
-            for part in split(classes, _ANNOUNCE_BYTES):
+            for part in split(classes, self._config.mtu_bytes - _FIXED_BYTES):
                 self._announcements += 1
                 header = wire.Header(
                     self._config.server_id, sequence=self._announcements
@@ -104,6 +107,9 @@ class Door:
         if self._step < len(profile.announce_gaps_s):
             gap = profile.announce_gaps_s[self._step]
             self._step += 1
+        elif gap is not None and not self._again:
+            gap = AGAIN_S
+        self._again = gap == AGAIN_S
         jittered = 0.9 + 0.2 * self._chance()
         self._at = None if gap is None else now + gap * jittered
 
@@ -137,17 +143,19 @@ class Door:
                 return
         raise RemoteProtocolError(Reason.BAD_COOKIE)
 
-    def hint(self, reason: Reason, address: Address, now: float, size: int) -> None:
-        """Say why a datagram of so many bytes was refused, where that helps."""
+    def hint(
+        self, reason: Reason, address: Address, now: float, refused: bytes
+    ) -> None:
+        """Say why a datagram was refused, where that helps; never to another hint."""
         code = _HINTS.get(reason)
-        if code is None:
+        if code is None or refused[1:2] == bytes([packets.PacketType.EXCEPTION]):
             return
         earned = (now - self._hinted_at) * HINTS_PER_S
         self._hints = min(HINTS_PER_S, self._hints + earned)
         self._hinted_at = now
         header = wire.Header(self._config.server_id)
         data = wire.encode(header, packets.ExceptionHint(code))
-        if self._hints >= 1 and len(data) <= size:
+        if self._hints >= 1 and len(data) <= len(refused):
             self._hints -= 1
             self.out.append(Datagram(data, address))
 

@@ -139,7 +139,7 @@ def parse_token(text: str) -> tuple[str, ClassKey]:
     try:
         token = _TOKEN.decode(data[:-_CHECK_BYTES])
     # A msgspec decoder lets UnicodeDecodeError through (see wire.py).
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _error("this token does not hold a locator, a class and a key") from None
     _check_locator(token.locator)
     return token.locator, ClassKey(token.class_name, token.secret)

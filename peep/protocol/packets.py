@@ -41,7 +41,7 @@ MAX_HELLO_BYTES = 128  # a handshake message adds 48 to a payload of at most 32
 MAX_INSTANCE_BYTES = 128
 MAX_WIRE_TEXT_BYTES = 640
 
-MAX_CLASSES = 64  # per packet; more are told in further packets
+MAX_CLASSES = 64  # per packet, as far as they fit
 MAX_HEARD = 16  # ids that fit beside a few classes in a discovery datagram
 MAX_SIGNALS = 256  # more never fit: the smallest takes five bytes
 MAX_LABELS = 32
@@ -259,4 +259,6 @@ class ExceptionHint(Packet, frozen=True):
     """Why nothing comes of what you sent, as far as I may say."""
 
     code: ExceptionCode
-    versions: Annotated[tuple[int, ...], Meta(max_length=8)] = (VERSION,)
+    versions: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(max_length=8)
+    ] = (VERSION,)

@@ -38,7 +38,7 @@ from peep.protocol.sessions import DUMB_REPEAT_S, Dumb, Sender, Session, Stage
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
 
     from peep.protocol.packets import Packet
@@ -53,13 +53,21 @@ MAX_LOST = 1024  # hosts remembered as lost, so that their return can be told
 class ServerProtocol:
     """Offers, grants, prompts, admits. Fed bytes and times."""
 
-    def __init__(self, config: ServerConfig, rng: Random) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        rng: Random,
+        new_id: Callable[[int], bytes] | None = None,
+    ) -> None:
+        """`new_id(bytes)` draws ids that nobody can guess; by default, `rng` does."""
+        self._new_id = new_id or rng.randbytes
         self._config = config
         self._rng = rng
         self._keys = Keys(config.keys)
         self._door = Door(config, rng.random)
         self._sessions: dict[bytes, Session] = {}
         self._registered: dict[tuple[bytes, bytes, Address], Session] = {}
+        self._by_agent: dict[bytes, list[Session]] = {}
         self._dumb: dict[tuple[bytes, Address], Dumb] = {}
         self._lost: OrderedDict[bytes, None] = OrderedDict()
         self._pending = 0
@@ -81,6 +89,7 @@ class ServerProtocol:
                 self._say(session, packets.Bye())
         self._sessions.clear()
         self._registered.clear()
+        self._by_agent.clear()
         self._dumb.clear()
         self._heap.clear()
         self._door.stop()
@@ -115,7 +124,7 @@ class ServerProtocol:
                 self._on_open(parsed, body, address, now, len(data))
         except RemoteProtocolError as problem:
             self._events.append(Dropped(problem.reason, address))
-            self._door.hint(problem.reason, address, now, len(data))
+            self._door.hint(problem.reason, address, now, data)
 
     def handle_timer(self, now: float) -> None:
         """Do what has come due."""
@@ -201,7 +210,7 @@ class ServerProtocol:
         session = Session(
             Peer(header.sender, address[0], address),
             now,
-            self._rng.randbytes(packets.ID_BYTES),
+            self._new_id(packets.ID_BYTES),
             header.session,
         )
         session.key = key
@@ -219,6 +228,7 @@ class ServerProtocol:
         )
         self._sessions[session.session] = session
         self._registered[header.sender, header.session, address] = session
+        self._by_agent.setdefault(header.sender, []).append(session)
         self._pending += 1
         self._push(session)
         return session
@@ -240,7 +250,7 @@ class ServerProtocol:
         body = wire.read(parsed.kind, content, sealed=sealed)
         if not session.window.take(header.sequence):
             raise RemoteProtocolError(Reason.REPLAYED)
-        if isinstance(body, packets.Classes):
+        if isinstance(body, packets.Classes) and header.sequence > session.introduced:
             # A bad first word must leave the session pending.
             self._check_classes(session, body)
         elif session.stage is Stage.PENDING:
@@ -256,12 +266,15 @@ class ServerProtocol:
     ) -> None:
         match body:
             case packets.Classes():
-                self._on_classes(session, body, now)
+                if sequence > session.introduced:  # an older one may be overtaken
+                    session.introduced = sequence
+                    self._on_classes(session, body, now)
                 self._say(session, packets.Ack(sequence))
             case packets.Renew():
                 self._say(session, packets.Ack(sequence))
-            case packets.Ack() if body.sequence == session.prompted:
+            case packets.Ack() if session.asked <= body.sequence <= session.prompted:
                 session.prompts = 0
+                session.asked = session.prompted + 1
                 session.prompt_at = now + lease.first_prompt(
                     session.lease_s, self._config.profile.prompt_at, self._rng.random
                 )
@@ -307,14 +320,15 @@ class ServerProtocol:
             session.lease_s, self._config.profile.prompt_at, self._rng.random
         )
         self._push(session)  # the prompt of a short lease comes before PENDING_S
-        # An agent that was restarted within its lease is not lost, but replaced.
+        # An agent that was restarted within its lease is not lost, but replaced; never
+        # a sealed one by an open one, for which anybody may speak.
         was_late = False
-        for other in list(self._sessions.values()):
+        for other in list(self._by_agent[old.agent_id]):
             if (
                 other is not session
-                and other.peer.agent_id == old.agent_id
                 and other.peer.address[0] == old.address[0]
                 and other.stage is not Stage.PENDING
+                and other.key_id in (0, session.key_id)
             ):
                 was_late |= other.stage is Stage.LATE
                 self._forget(other)
@@ -380,7 +394,12 @@ class ServerProtocol:
         if sender.stage is Stage.PENDING:
             self._forget(sender)
             return
+        if now >= late_at and self._moved(sender):
+            self._forget(sender)
+            return
         if now >= lost_at:
+            # If it is there after all, let it look for us at once.
+            self._say(sender, packets.Bye())
             self._forget(sender)
             self._lost[sender.peer.agent_id] = None
             if len(self._lost) > MAX_LOST:
@@ -395,7 +414,19 @@ class ServerProtocol:
             sender.lease_s = self._lease_for(sender)
             self._say(sender, packets.Renew(int(sender.lease_s)))
             sender.prompted = sender.sequence
+            if sender.prompts == 1:
+                sender.asked = sender.sequence
             sender.prompt_at = now + lease.retry(sender.prompts, self._rng.random)
+
+    def _moved(self, session: Session) -> bool:
+        """Say whether this agent is here by another address: a new network."""
+        return any(
+            other is not session
+            and other.stage is Stage.LIVE
+            and other.peer.host == session.peer.host
+            and session.key_id in (0, other.key_id)
+            for other in self._by_agent[session.peer.agent_id]
+        )
 
     def _known(self, sender: Session | Dumb) -> bool:
         if isinstance(sender, Session):
@@ -412,6 +443,10 @@ class ServerProtocol:
         self._pending -= session.stage is Stage.PENDING
         del self._sessions[session.session]
         del self._registered[peer.agent_id, session.nonce, peer.address]
+        same = self._by_agent[peer.agent_id]
+        same.remove(session)
+        if not same:
+            del self._by_agent[peer.agent_id]
 
     # -- words to agents ----------------------------------------------------------
 

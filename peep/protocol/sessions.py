@@ -103,7 +103,9 @@ class Session(Sender):
         self.sequence = 0
         self.prompt_at = 0.0
         self.prompts = 0
-        self.prompted = 0  # sequence of the latest prompt
+        self.asked = 1  # sequence of the first prompt that was not answered
+        self.prompted = 0  # and of the latest
+        self.introduced = -1  # sequence of the newest CLASSES
 
     @property
     def key_id(self) -> int:

@@ -5,8 +5,9 @@ A datagram is a header of 28 bytes, big-endian, and a msgpack body:
     version u8, type u8, flags u16, key id u32, sender id 8, session id 8, sequence u32
 
 The key id is 0 in open classes. In sealed ones the body of whatever comes after the
-handshake is ciphertext, with the header as associated data. Flags
-flag refuses the datagram, so that a later "compressed" cannot be misread.
+handshake is ciphertext, with the header as associated data. Flags say what a receiver
+must understand: an unknown one refuses the datagram, so that a later "compressed"
+cannot be misread.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def read(kind: PacketType, body: bytes, *, sealed: bool = False) -> Packet:
     decoders = _SEALED_DECODERS if sealed else _DECODERS
     try:
         return decoders[kind].decode(body)
-    # A msgspec decoder lets UnicodeDecodeError through (found by fuzzing).
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    # A decoder lets UnicodeDecodeError through, and deep nesting (found by fuzzing).
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise RemoteProtocolError(Reason.MALFORMED, str(problem)) from None
 
 
@@ -159,7 +160,7 @@ def read_inner(content: bytes, kind: type[InnerT]) -> InnerT:
     """Return what came inside a handshake's message; RemoteProtocolError otherwise."""
     try:
         return msgspec.msgpack.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise RemoteProtocolError(Reason.MALFORMED, str(problem)) from None
 
 

@@ -7,6 +7,7 @@ signal, so that it is heard, counted and journalled alike.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ from peep.protocol.events import (
     ServerEvent,
     SignalReceived,
 )
-from peep.protocol.packets import MAX_DISCOVERY_BYTES
 from peep.protocol.server import ServerProtocol
+from peep.reasons import Reason
 from peep.server.pipeline import Pipeline, Tally
 from peep.signals import Event, Tier
 from peep.sound.engine import SAMPLE_RATE_HZ, Engine, Meters
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from peep.clock import Clock
     from peep.protocol.door import ServerConfig
-    from peep.reasons import Reason
     from peep.theme import SoundBank, Theme
 
 LOOK_S = 0.05  # between looks at the engine
@@ -56,7 +56,6 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     interfaces: tuple[str, ...] = ()
     hops: int = 1
-    mtu_bytes: int = MAX_DISCOVERY_BYTES
     seconds: float | None = None
     host: str = ""
     mdns: bool = False
@@ -118,7 +117,7 @@ class ServerApp:
         self._pipeline: Pipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._endpoint, self._note = server_endpoint(
-            plan.port, plan.interfaces, hops=plan.hops, mtu_bytes=plan.mtu_bytes
+            plan.port, plan.interfaces, hops=plan.hops, mtu_bytes=plan.config.mtu_bytes
         )
         self.port = self._endpoint.port
         self.ready = asyncio.Event()
@@ -135,7 +134,7 @@ class ServerApp:
                 self._say(note)
         pipeline = Pipeline(self._theme, self._engine, bank, self._rng, self._outcome)
         self._pipeline = pipeline
-        machine = ServerProtocol(self._plan.config, self._rng)
+        machine = ServerProtocol(self._plan.config, self._rng, os.urandom)
         driver: UdpDriver[ServerEvent] = UdpDriver(
             machine, self._endpoint, self._clock, self._on_event
         )
@@ -168,6 +167,7 @@ class ServerApp:
             if advertising is not None:
                 advertising.cancel()
                 await asyncio.gather(advertising, return_exceptions=True)
+            self._dropped[Reason.OVERRUN] += self._endpoint.overrun()
             driver.close()
             if self._timer is not None:
                 self._timer.cancel()
@@ -300,7 +300,7 @@ def _origin(agent_id: bytes) -> str:
 
 
 def _plain(counts: Counter[Reason]) -> dict[str, int]:
-    return {str(reason): count for reason, count in sorted(counts.items())}
+    return {str(reason): count for reason, count in sorted(counts.items()) if count}
 
 
 def _finite(value: float) -> float | None:

@@ -36,7 +36,7 @@ from peep.reasons import Reason
 from peep.rules import Rule, RuleSet
 from peep.signals import State
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
 
 LO = ("lo",)
 PATIENCE_S = 10
@@ -221,6 +221,20 @@ def test_what_sources_left_at_their_end_still_finds_its_server():
             await asyncio.wait_for(app.run(asyncio.Event()), PATIENCE_S)
             await stage.until(stage.signals)
             await stage.until(lambda: stage.saw(AgentLeft))
+
+    play(scene)
+
+
+def test_a_server_that_somebody_proposes_is_asked_and_found():
+    async def scene(stage):
+        with stage.server():
+            app = stage.agent(sources=[Lines(b"boom")])
+            app._machine.start = lambda now: None  # it looks for nobody by itself
+            async with running(app):
+                app._propose(("127.0.0.1", stage.port))
+                await stage.until(stage.signals)
+                app._reclassed()
+        assert f"heard by 127.0.0.1 port {stage.port}" in stage.said
 
     play(scene)
 

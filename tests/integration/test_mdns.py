@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import sys
 
@@ -14,7 +13,6 @@ from peep.clock import SystemClock
 from peep.errors import PeepError
 from peep.net import mdns
 from peep.net.backends import Wanted, backends
-from peep.net.interfaces import Link
 from peep.protocol.classes import PATTERN, shared
 
 pytestmark = pytest.mark.network
@@ -76,25 +74,15 @@ def test_without_a_word_in_the_record_nothing_matches():
     assert not mdns.may_match({}, ["public"])
 
 
-def test_a_socket_that_cannot_be_opened_is_told():
-    nowhere = Link(
-        interface="lo",
-        index=1,
-        address="192.0.2.77",  # not of this host
-        network=ipaddress.ip_network("192.0.2.0/24"),
-    )
-
-    async def body():
-        async with mdns._opened(mdns.load(), [nowhere]):
-            pass
-
-    with pytest.raises(PeepError, match="mDNS cannot be spoken here"):
-        asyncio.run(body())
-
-
 def test_an_interface_that_is_not_there_is_named():
     with pytest.raises(PeepError, match="no interface"):
         mdns._where(["eth99"])
+
+
+def test_a_host_without_multicast_and_loopback_is_told(monkeypatch):
+    monkeypatch.setattr(mdns, "links", lambda _: [])
+    with pytest.raises(PeepError, match="none here does multicast"):
+        mdns._where(())
 
 
 class Told:

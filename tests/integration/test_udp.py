@@ -6,6 +6,8 @@ network namespace of their own.
 
 import asyncio
 import contextlib
+import ctypes
+import functools
 import inspect
 import itertools
 import os
@@ -24,11 +26,14 @@ from peep.net.udp import DRAIN, UdpDriver
 from peep.protocol.addresses import Broadcast, Datagram
 from peep.protocol.packets import ANNOUNCE_PORT, MAX_DISCOVERY_BYTES, SERVER_PORT
 
-pytestmark = pytest.mark.network
+# One process runs all the tests that are alone, while the first of them waits.
+pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
 
 LO = ("lo",)
 PATIENCE_S = 10
+CLONE_NEWNET = 0x4000_0000
 _ALONE = "PEEP_TEST_ALONE"  # set inside the namespace
+_alone = []  # tests that are to run there
 
 
 def alone(test):
@@ -36,36 +41,38 @@ def alone(test):
 
     def run():
         if os.environ.get(_ALONE):
+            assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+            ip("link", "set", "lo", "up")
             test()
             return
-        for words in (["unshare", "-rnm", "true"], ["ip", "-V"]):
-            try:
-                subprocess.run(words, check=True, capture_output=True, timeout=10)
-            except (OSError, subprocess.CalledProcessError) as problem:
-                pytest.skip(f"no network namespace: {problem}")
-        node = f"{inspect.getfile(test)}::{test.__name__}"
-        done = subprocess.run(
-            [
-                *(
-                    "unshare",
-                    "-rnm",
-                    "sh",
-                    "-c",
-                    'ip link set lo up && exec "$@"',
-                    "sh",
-                ),
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", node),
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=18,
-            env={**os.environ, _ALONE: "1"},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        file = inspect.getfile(test)
+        said = _run_alone(tuple(f"{of}::{n}" for of, n in _alone if of == file))
+        passed = [line for line in said.splitlines() if line.startswith("PASSED ")]
+        assert any(line.endswith(f"::{test.__name__}") for line in passed), said
 
+    _alone.append((inspect.getfile(test), test.__name__))
     run.__name__ = test.__name__
     return run
+
+
+@functools.cache
+def _run_alone(nodes):
+    """Run tests in one process that may make networks; return what pytest said."""
+    for words in (["unshare", "-rnm", "true"], ["ip", "-V"]):
+        try:
+            subprocess.run(words, check=True, capture_output=True, timeout=10)
+        except (OSError, subprocess.CalledProcessError) as problem:
+            pytest.skip(f"no network namespace: {problem}")
+    pytest_words = ("-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *nodes)
+    done = subprocess.run(
+        ["unshare", "-rnm", sys.executable, *pytest_words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, _ALONE: "1"},
+    )
+    return done.stdout + done.stderr
 
 
 def ip(*words):
@@ -320,6 +327,32 @@ def test_with_several_interfaces_each_datagram_leaves_by_the_right_one():
             assert endpoint.broadcast(b"x", Broadcast(SERVER_PORT, ("lo",))) == 0
             assert ear.recvfrom(100) == (b"x", ("127.0.0.1", endpoint.port))
         assert not endpoint.send(b"x", ("203.0.113.1", 9)), "no route leads there"
+        assert endpoint.broadcast(b"x", Broadcast(ANNOUNCE_PORT, ("v0",))) == 0
+        heard = {sock.family for sock in endpoint.readers if _hears(sock, b"x")}
+        assert heard == {socket.AF_INET, socket.AF_INET6}, "by multicast, our own word"
+
+
+def _hears(sock, data):
+    sock.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        return sock.recv(100) == data
+    return False
+
+
+@alone
+def test_a_host_without_ipv6_does_with_ipv4():
+    Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+    with closing(agent_endpoint(LO)) as endpoint, bound(SERVER_PORT) as ear:
+        assert endpoint.broadcast(b"x", Broadcast(SERVER_PORT)) == 0
+        assert ear.recv(100) == b"x"
+
+
+@alone
+def test_where_no_port_is_free_that_is_said_in_one_line():
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40000")
+    with bound(40_000), pytest.raises(PeepError) as refused:
+        agent_endpoint(LO)
+    assert str(refused.value) == "cannot open a UDP socket: Address already in use"
 
 
 # ---- one server by name ---------------------------------------------------------
@@ -337,6 +370,14 @@ def test_what_is_no_host_name_is_refused_in_one_line(host):
     with pytest.raises(PeepError) as refused:
         plain_endpoint(host, 4321)
     assert str(refused.value) == f"cannot find server {host!r}: not a host name"
+
+
+@alone
+def test_a_server_to_whom_no_route_leads_yet_may_be_named_all_the_same():
+    endpoint, address = plain_endpoint("203.0.113.1", 4321)
+    with closing((endpoint, None)):
+        assert address == ("203.0.113.1", 4321)
+        assert not endpoint.send(b"x", address)
 
 
 @alone

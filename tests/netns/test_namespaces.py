@@ -13,7 +13,6 @@ from lab import make_lab
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(60)]
 
 PEEP = (sys.executable, "-m", "peep")
-PEER = (sys.executable, str(Path(__file__).with_name("peer.py")))
 SERVER = (*PEEP, "server", "--output", "null")
 LOGIN = "Jan  1 00:00:00 h sshd[7]: Failed password for root from 10.99.0.9 port 4 ssh2"
 
@@ -151,21 +150,21 @@ def test_mdns_alone_proposes_the_server(lab):
         f"{MULTICAST_V4} udp dport 2001",
         MULTICAST_V6,
     )
-    server = lab.start("s", *PEER, "server", "--mdns")
+    server = serve(lab, "s", "--mdns")
     server.wait_for("listening")
-    agent = lab.start("a", *PEER, "agent", "--mdns")
-    agent.wait_for("heard by 10.99.0.1 2001", 8)
+    agent = follow(lab, "a", "--mdns")
+    agent.wait_for("heard by 10.99.0.1 port 2001", 8)
     server.wait_for("joined", SOON_S)
 
 
 def test_another_subnet_is_reached_by_locator_and_not_without(lab):
     server = serve(lab)
     server.wait_for("listening")
-    lonely = lab.start("far", *PEER, "agent", "--host", "lonely")
-    lonely.wait_for("looking")
-    agent = lab.start("far", *PEER, "agent", "--locator", "peep://10.99.0.1")
-    agent.wait_for("heard by 10.99.0.1 2001", SOON_S)
-    server.wait_for("agent peer (10.99.1.2) joined", SOON_S)
+    lonely = follow(lab, "far", "--host", "lonely")
+    lonely.wait_for("following")
+    agent = follow(lab, "far", "--host", "friend", "--locator", "peep://10.99.0.1")
+    agent.wait_for("heard by 10.99.0.1 port 2001", SOON_S)
+    server.wait_for("agent friend (10.99.1.2) joined", SOON_S)
     assert not any("heard by" in line for line in lonely.stop())
 
 

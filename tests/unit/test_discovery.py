@@ -1,5 +1,6 @@
 """Finding servers: how much is asked, how often, and of whom."""
 
+import ipaddress
 import random
 
 import pytest
@@ -9,14 +10,17 @@ from wires import server_machine
 
 from peep.protocol import packets, wire
 from peep.protocol.addresses import Broadcast
+from peep.protocol.classes import NONE
 from peep.protocol.discovery import (
     ANSWER_WINDOW_S,
     ASK_AGAIN_S,
+    ASK_TIMES,
     MAX_ASKED,
     DiscoveryProtocol,
     Found,
     SeekConfig,
     Seeker,
+    by_subnets,
     split,
 )
 from peep.protocol.packets import (
@@ -154,13 +158,13 @@ def discovery(classes=("web",)):
     return DiscoveryProtocol(config, random.Random(1).random)
 
 
-def test_a_storm_of_announcements_leads_to_one_question():
+def test_a_storm_of_announcements_leads_to_a_few_questions():
     machine = discovery()
     for step in range(100):
         machine.receive_datagram(announce(), SERVER, step / 200)
-    assert answered(machine, SERVER, 5.0) == 1
+    assert answered(machine, SERVER, 5.0) == ASK_TIMES
     machine.receive_datagram(announce(), SERVER, 5.0 + ASK_AGAIN_S)
-    assert answered(machine, SERVER, 10.0) == 1
+    assert answered(machine, SERVER, 11.0) == ASK_TIMES
 
 
 def test_a_storm_of_false_servers_fills_nobody_s_memory():
@@ -181,14 +185,33 @@ def test_a_storm_of_false_servers_fills_nobody_s_memory():
 def test_only_servers_that_may_be_ours_are_asked(theirs, count):
     machine = discovery()
     machine.receive_datagram(announce(theirs), SERVER, 0.0)
-    assert answered(machine, SERVER, 5.0) == count
+    assert answered(machine, SERVER, 6.0) == count * ASK_TIMES
 
 
 def test_a_wildcard_is_asked_about_what_lies_below_it_only():
     below, beside = discovery(["a.example.org"]), discovery(["badexample.org"])
     for machine, count in ((below, 1), (beside, 0)):
         machine.receive_datagram(announce(["*.example.org"]), SERVER, 0.0)
-        assert answered(machine, SERVER, 5.0) == count
+        assert answered(machine, SERVER, 6.0) == count * ASK_TIMES
+
+
+def test_an_announcement_from_afar_is_not_believed_unless_it_was_asked():
+    config = SeekConfig(
+        agent_id=ID, classes=("web",), near=(ipaddress.ip_network("10.0.0.0/8"),)
+    )
+    machine = DiscoveryProtocol(config, random.Random(1).random)
+    near, far = ("10.1.2.3", 2001), ("192.0.2.3", 2001)
+    for address, count in ((near, 1), (far, 0)):
+        machine.receive_datagram(announce(), address, 0.0)
+        assert answered(machine, address, 6.0) == count * ASK_TIMES
+    machine.propose(far, 10.0)
+    machine.receive_datagram(announce(), far, 20.0)
+    assert answered(machine, far, 25.0) == 1 + ASK_TIMES
+
+
+def test_a_class_that_is_kept_within_subnets_is_asked_for_only_there():
+    found = by_subnets(["a", NONE, "b", "c"], {"b": ("lo",)})
+    assert found == [((), ["a", "c"]), (("lo",), ["b"])]
 
 
 def test_a_server_that_was_proposed_is_asked_at_once():

@@ -463,3 +463,134 @@ def test_ten_percent_loss_does_not_break_a_lease_in_an_hour():
     wires.lose = lambda data, source, to: rng.random() < 0.1
     wires.run(3600)
     assert not wires.told(SERVER, AgentLost)
+
+
+def test_a_question_after_an_announcement_is_put_again_until_it_is_answered():
+    wires = Wires()
+    wires.add(agent_machine(), AGENT)
+    wires.run(30)
+    lost = []
+    wires.lose = lambda data, source, to: (
+        data[1] == packets.PacketType.REQUEST
+        and len(lost) < 2
+        and (lost.append(data) or True)
+    )
+    wires.add(server_machine(), SERVER)
+    wires.run(4)
+    assert len(lost) == 2
+    assert wires.told(AGENT, Joined)
+
+
+def test_a_periodic_announcement_is_said_twice():
+    wires = Wires()
+    wires.add(server_machine(), SERVER)
+    wires.add(agent_machine(classes=("other",)), AGENT)
+    wires.run(700)
+    said = [
+        when
+        for when, _, _, data in wires.sent
+        if data[1] == packets.PacketType.ANNOUNCE and when > wires.now - 650
+    ]
+    gaps = [b - a for a, b in itertools.pairwise(said)]
+    assert len([gap for gap in gaps if gap < 2]) >= 5
+    assert len([gap for gap in gaps if 100 < gap < 140]) >= 4
+
+
+def test_an_agent_that_is_given_up_is_told_so_in_case_it_hears():
+    wires = joined()
+    silent = True
+    wires.lose = lambda data, source, to: silent and source == AGENT
+    wires.run(46)
+    silent = False
+    assert wires.told(SERVER, AgentLost)
+    wires.run(4)
+    assert wires.told(SERVER, AgentJoined), "it looked again at once"
+
+
+def test_an_agent_that_moved_to_another_address_is_not_mourned():
+    wires = joined()
+    wires.kill(AGENT)
+    wires.add(agent_machine(seed=9), ("10.0.0.77", 40001))
+    wires.run(100)
+    assert not wires.told(SERVER, AgentLate | AgentLost)
+    assert wires.machines[SERVER].agents() == 1
+
+
+def test_a_clone_with_the_same_id_and_another_name_is_mourned():
+    wires = joined()
+    wires.kill(AGENT)
+    clone = agent_machine(seed=9)
+    clone._config = clone._config.__class__(
+        agent_id=clone._config.agent_id, host="clone", classes=("public",)
+    )
+    wires.add(clone, ("10.0.0.77", 40001))
+    wires.run(100)
+    assert [e.peer.host for e in wires.told(SERVER, AgentLost)] == ["host1"]
+
+
+def test_an_agent_alone_that_wakes_looks_again():
+    wires = Wires()
+    wires.add(agent_machine(), AGENT)
+    wires.run(100)
+    asked = len(wires.sent)
+    agent = wires.machines[AGENT]
+    wires.add(server_machine(classes=("none",)), SERVER)
+    agent.handle_timer(wires.now + 7200)
+    wires.now += 7200
+    wires.run(5)
+    assert len(wires.sent) > asked
+    assert any(d[1] == packets.PacketType.REQUEST for _, _, _, d in wires.sent[asked:])
+
+
+def test_a_handshake_that_failed_is_tried_again_in_a_minute():
+    wires = Wires()
+    deaf = True
+    wires.lose = lambda data, source, to: deaf and data[1] == packets.PacketType.GRANT
+    wires.add(server_machine(), SERVER)
+    wires.add(agent_machine(), AGENT)
+    wires.run(20)
+    assert wires.told(AGENT, Gone)
+    deaf = False
+    wires.run(80)
+    assert wires.told(AGENT, Joined)
+
+
+def test_a_late_answer_to_an_earlier_prompt_is_an_answer():
+    wires = joined()
+    server = wires.machines[SERVER]
+    (session,) = server._sessions.values()
+    answers = []
+    wires.lose = lambda data, source, to: (
+        source == AGENT
+        and data[1] == packets.PacketType.ACK
+        and (answers.append(data) or True)
+    )
+    wires.run(28)
+    assert session.prompts >= 2
+    wires.lose = lambda data, source, to: False
+    server.receive_datagram(answers[-2], AGENT, wires.now)
+    assert session.prompts == 0
+
+
+def test_what_waited_for_a_server_that_died_goes_to_the_one_that_took_its_place():
+    wires = joined()
+    wires.kill(SERVER)
+    wires.machines[AGENT].send(Event(name="x"), wires.now)
+    wires.add(server_machine(101), SERVER)
+    wires.lose = lambda data, source, to: data[1] == packets.PacketType.SIGNALS
+    wires.run(0.01)
+    wires.lose = lambda data, source, to: False
+    wires.run(1)
+    assert wires.told(AGENT, Gone)
+
+
+def test_what_the_ring_cannot_hold_is_counted_when_a_queue_returns_to_it():
+    wires = joined()
+    agent = wires.machines[AGENT]
+    (link,) = agent._links.values()
+    for number in range(300):
+        agent.send(Event(name=f"e{number}"), wires.now)
+    link.flush_at = None
+    wires.kill(SERVER)
+    wires.run(31)
+    assert agent.overflowed == 300 - 256

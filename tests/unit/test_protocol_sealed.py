@@ -10,6 +10,7 @@ from peep.protocol.discovery import DiscoveryProtocol, SeekConfig
 from peep.protocol.events import (
     AgentJoined,
     AgentLeft,
+    AgentLost,
     Dropped,
     Gone,
     Joined,
@@ -461,3 +462,96 @@ def test_class_none_speaks_to_nobody():
     wires.run(30)
     assert {d[1] for _, _, _, d in wires.sent} == {packets.PacketType.ANNOUNCE}
     assert not wires.told(AGENT, Joined)
+
+
+def test_deep_nesting_is_a_malformed_datagram_and_nothing_worse():
+    server = server_machine()
+    header = wire.encode_head(wire.Header(b"s" * 8), packets.PacketType.REQUEST)
+    bomb = header[:1] + bytes([packets.PacketType.SIGNALS]) + header[2:]
+    server.receive_datagram(bomb + b"\x91" * 1160, AGENT, 0.0)
+    assert server.next_event() == Dropped(Reason.MALFORMED, AGENT)
+
+
+def test_very_many_classes_and_labels_make_an_introduction_that_fits():
+    names = tuple(f"{number:03}" + "x" * 60 for number in range(60))
+    labels = {f"{number:02}" + "k" * 60: "v" * 64 for number in range(40)}
+    wires = Wires()
+    wires.add(server_machine(classes=("*.none", names[0])), SERVER)
+    wires.add(agent_machine(classes=names, labels=labels), AGENT)
+    wires.run(1)
+    assert wires.told(AGENT, Joined)
+
+
+def test_an_open_session_does_not_displace_a_sealed_one():
+    wires = Wires()
+    wires.add(server_machine(classes=("web", "public"), keys=(NEW,)), SERVER)
+    wires.add(agent_machine(classes=("web",), keys=(NEW,)), AGENT)
+    wires.run(1)
+    wires.add(agent_machine(classes=("public",), seed=5), ("10.0.0.1", 40002))
+    wires.run(1)
+    assert wires.machines[SERVER].agents() == 2
+    wires.told(SERVER)
+    wires.kill(AGENT)
+    wires.run(60)
+    lost = [e.peer.address for e in wires.told(SERVER, AgentLost)]
+    assert lost == [AGENT], "and does not hide its end"
+
+
+@pytest.mark.parametrize("asked", [1, 9, 10, 300])
+def test_any_wish_for_a_lease_is_met_within_bounds(asked):
+    wires = Wires()
+    wires.add(server_machine(lease_s=120), SERVER)
+    wires.add(agent_machine(lease_s=asked), AGENT)
+    wires.run(1)
+    (event,) = wires.told(AGENT, Joined)
+    assert event.lease_s == max(10, min(120, asked))
+
+
+def test_a_hint_is_never_answered_by_a_hint():
+    server = server_machine()
+    server.start(0.0)
+    other = bytes([9, packets.PacketType.EXCEPTION]) + bytes(60)
+    server.receive_datagram(other, AGENT, 0.0)
+    assert server.datagrams_to_send(0.0) == []
+
+
+def test_an_introduction_that_was_overtaken_does_not_win():
+    wires = Wires()
+    wires.add(server_machine(classes=("a", "b")), SERVER)
+    wires.add(agent_machine(classes=("a",)), AGENT)
+    wires.run(1)
+    held = []
+    wires.lose = lambda data, source, to: (
+        data[1] == packets.PacketType.CLASSES and (held.append(data) or True)
+    )
+    agent, server = wires.machines[AGENT], wires.machines[SERVER]
+    for classes in (("a", "x"), ("b",)):
+        agent.set_classes(classes, wires.now)
+        wires._pump(AGENT)
+    for data in reversed(held):
+        server.receive_datagram(data, AGENT, wires.now)
+    (session,) = server._sessions.values()
+    assert session.class_name == "b"
+
+
+def test_an_old_answer_does_not_postpone_prompts_for_ever():
+    wires = joined()
+    server = wires.machines[SERVER]
+    (session,) = server._sessions.values()
+    due = session.prompt_at
+    header = wire.Header((1).to_bytes(8, "big"), session.session, 900)
+    server.receive_datagram(wire.encode(header, packets.Ack(0)), AGENT, wires.now + 1)
+    assert session.prompt_at == due
+
+
+def test_an_agent_whose_network_came_late_believes_what_is_announced_there():
+    wires = Wires()
+    wires.add(agent_machine(near=()), AGENT)
+    wires.run(20)
+    wires.add(server_machine(), SERVER)
+    wires.run(20)
+    assert not wires.told(AGENT, Joined)
+    wires.machines[AGENT].set_near(NEAR, wires.now)
+    wires._pump(AGENT)
+    wires.run(1)
+    assert wires.told(AGENT, Joined)

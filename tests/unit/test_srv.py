@@ -211,7 +211,7 @@ def test_what_is_no_domain_is_refused(domain):
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "dns.asyncresolver", None)
-    with pytest.raises(PeepError, match=r"pip install 'peep-auralizer\[dns\]'"):
+    with pytest.raises(PeepError, match=r"pip install 'peep-auralizer\[srv\]'"):
         srv.resolver()
 
 
