@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried again
 LINKS_S = 5.0  # between looks at this host's interfaces
+HINT_S = 0.3  # a dumb client has nothing to wait for but a refusal
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
 
 
@@ -180,11 +181,11 @@ class AgentApp:
 
     async def _last_chance(self, stopping: asyncio.Task[bool]) -> None:
         """Wait a moment for a server to take what the sources left."""
+        dumb = isinstance(self._machine, DumbProtocol)
         waiting = asyncio.create_task(self._joined.wait())
-        # A dumb client has nothing to wait for but hints.
         await asyncio.wait(
             {waiting, stopping},
-            timeout=FLUSH_S,
+            timeout=HINT_S if dumb else FLUSH_S,
             return_when=asyncio.FIRST_COMPLETED,
         )
         waiting.cancel()

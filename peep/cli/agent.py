@@ -10,6 +10,7 @@ from peep.agent.app import AgentApp, AgentPlan
 from peep.agent.identity import Identity
 from peep.agent.look import look_around
 from peep.agent.sources import from_text
+from peep.agent.sources.stdin import StdinSpec
 from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
@@ -116,6 +117,8 @@ def make(
     specs = wanted.sources
     if args.source:
         specs = tuple(from_text(text) for text in args.source)
+        if sum(isinstance(spec, StdinSpec) for spec in specs) > 1:
+            raise ConfigError(["--source -: standard input can be read only once"])
     elif not specs:
         specs = tuple(look_around())
     rules = load_rules(args.rules or wanted.rules or shipped_packs())

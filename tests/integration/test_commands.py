@@ -363,6 +363,7 @@ def test_render_accounts_for_every_line_and_gives_the_same_bytes_again(tmp_path)
         (("agent", "-server", "x"), 2, "add -noautodiscovery"),
         (("agent", "--source", "tial:/x"), 2, "did you mean 'tail'"),
         (("agent", "--source", "tail:x"), 2, "absolute path"),
+        (("agent", "--source", "-", "--source", "stdin"), 2, "only once"),
         (("agent", "--rules", "sduo"), 2, "did you mean 'sudo'"),
         (("agent", "--classes", "a b"), 2, "'a b' is not 1 to 64"),
         (("agent", "--classes", ","), 2, "names nothing"),

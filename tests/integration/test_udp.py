@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -370,6 +371,22 @@ def test_what_is_no_host_name_is_refused_in_one_line(host):
     with pytest.raises(PeepError) as refused:
         plain_endpoint(host, 4321)
     assert str(refused.value) == f"cannot find server {host!r}: not a host name"
+
+
+@alone
+def test_a_name_with_addresses_of_both_kinds_leads_to_the_one_of_old():
+    with tempfile.NamedTemporaryFile("w") as hosts:
+        hosts.write("::1 both\n127.0.0.1 both\n")
+        hosts.flush()
+        # In this mount namespace only.
+        mount = ["mount", "--bind", hosts.name, "/etc/hosts"]
+        subprocess.run(mount, check=True, timeout=10)
+        found = socket.getaddrinfo("both", 4321, type=socket.SOCK_DGRAM)
+        endpoint, address = plain_endpoint("both", 4321)
+        endpoint.close()
+        subprocess.run(["umount", "/etc/hosts"], check=True, timeout=10)
+    assert found[0][0] == socket.AF_INET6, "the system prefers the other"
+    assert address == ("127.0.0.1", 4321)
 
 
 @alone
