@@ -5,7 +5,6 @@ is neither heard nor disturbed.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import pty
@@ -15,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import termios
 import threading
 from pathlib import Path
 
@@ -520,13 +518,11 @@ def in_a_terminal(*words, home):
     """Start a program as a terminal does; return it and the terminal's end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "peep", *words],
+        ["setsid", "--ctty", sys.executable, "-m", "peep", *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env=environment(home),
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     return process, ours
