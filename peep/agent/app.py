@@ -16,6 +16,7 @@ from peep.agent.sources import Poller, Stream, open_source
 from peep.errors import SourceError
 from peep.net.backends import Backends, Wanted, backends
 from peep.net.class_control import ClassControl
+from peep.net.refusals import Refusals
 from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from peep.signals import Signal
 
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried again
+MAX_TOLD = 256  # refusing servers that are named; hints cost nothing to forge
 LINKS_S = 5.0  # between looks at this host's interfaces
 HINT_S = 0.3  # a dumb client has nothing to wait for but a refusal
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
@@ -52,6 +54,7 @@ _WHY = {
     "only from its `dumb_networks` and into class public",
     packets.ExceptionCode.KEY_NEEDED: "serves these classes only with their key: "
     "peep join",
+    packets.ExceptionCode.UNKNOWN_KEY: "does not hold the key that was tried",
     packets.ExceptionCode.VERSION: "does not speak protocol 3",
 }
 
@@ -120,7 +123,8 @@ class AgentApp:
         )
         self._backends = Backends(members, self._propose, say)
         self._joined = asyncio.Event()
-        self._told: set[packets.ExceptionCode] = set()
+        self._told: set[tuple[str, packets.ExceptionCode]] = set()
+        self._refusals = Refusals(say)
         self.lines = 0
         self.matched = 0
         self.signals = 0
@@ -245,11 +249,12 @@ class AgentApp:
             case Gone(address=(host, port)):
                 self._backends.lost((host, port))
                 self._say(f"{host} port {port} is gone")
-            case Refused(address=(host, port), code=code) if code not in self._told:
-                self._told.add(code)
-                self._say(f"{host} port {port} {_WHY.get(code, 'refuses')}")
-            case Refused() | Dropped():
-                pass
+            case Refused(address=(host, port), code=code):
+                if (host, code) not in self._told and len(self._told) < MAX_TOLD:
+                    self._told.add((host, code))
+                    self._say(f"{host} port {port} {_WHY.get(code, 'refuses')}")
+            case Dropped(reason=reason, address=address):
+                self._refusals.name(reason, address)
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

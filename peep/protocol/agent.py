@@ -290,9 +290,9 @@ class AgentProtocol:
         link = self._links.get(header.sender)
         if link is None or link.address != address:
             return
-        if body.code is packets.ExceptionCode.UNKNOWN_KEY:
-            if link.stage is Stage.ASKED and len(link.keys) > 1:
-                self._next_key(link, now)
+        unknown_key = body.code is packets.ExceptionCode.UNKNOWN_KEY
+        if unknown_key and link.stage is Stage.ASKED and len(link.keys) > 1:
+            self._next_key(link, now)
         elif link.stage in (Stage.ASKED, Stage.GREETED) and not link.hinted:
             link.hinted = True
             self._events.append(Refused(address, body.code))

@@ -18,6 +18,7 @@ from peep.loglines import printable
 from peep.mixer.mixer import Cue, Outcome, Suppression
 from peep.net import mdns
 from peep.net.class_control import ClassControl
+from peep.net.refusals import Refusals
 from peep.net.sockets import server_endpoint
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
@@ -114,6 +115,7 @@ class ServerApp:
         self._rng = rng
         self._say = say
         self._dropped: Counter[Reason] = Counter()
+        self._refusals = Refusals(say)
         self._pipeline: Pipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._endpoint, self._note = server_endpoint(
@@ -272,8 +274,9 @@ class ServerApp:
             case AgentLeft(peer=peer):
                 self._say(f"agent {peer.host} left")
                 pipeline.forget(_origin(peer.agent_id))
-            case Dropped(reason=reason, count=count):
+            case Dropped(reason=reason, address=address, count=count):
                 self._dropped[reason] += count
+                self._refusals.name(reason, address)
         self._tick()
 
     def _tell(self, name: str, tier: Tier, host: str, now: float) -> None:

@@ -570,3 +570,47 @@ def test_a_hangup_makes_agent_and_server_read_their_classes_again(start, tmp_pat
     agent.expect("heard by")
     assert agent.end() == 0
     assert server.end() == 0
+
+
+def test_a_wrong_key_is_named_once_on_both_sides_and_the_right_one_joins(tmp_path):
+    name = f"sealed-{secrets.token_hex(4)}"
+    homes = {side: tmp_path / side for side in ("server", "agent")}
+    for home in homes.values():
+        home.mkdir()
+        assert peep("key", "new", name, home=home).returncode == 0
+    port = free_port()
+    words = ("--interfaces=lo", f"--classes={name}")
+    server = Program(
+        *("server", *words, f"--port={port}", "--output=null"), home=homes["server"]
+    )
+    agents = []
+    try:
+        server.expect("listening")
+        source = f"--source=tail:{tmp_path}/auth.log"
+        (tmp_path / "auth.log").touch()
+        agents.append(Program("agent", *words, source, home=homes["agent"]))
+        server.expect("refused 127.0.0.1 (unknown-key)")
+        agents[0].expect("does not hold the key that was tried")
+        token = peep(
+            *("key", "token", name, "--locator", f"peep://127.0.0.1:{port}"),
+            home=homes["server"],
+        )
+        assert token.returncode == 0, token.stderr
+        (key,) = (homes["agent"] / "config" / "peep" / "keys").iterdir()
+        key.unlink()
+        joined = peep("join", home=homes["agent"], input=token.stdout)
+        assert joined.returncode == 0, joined.stderr
+        agents.append(Program("agent", *words, source, home=homes["agent"]))
+        agents[1].expect("heard by 127.0.0.1")
+        with (tmp_path / "auth.log").open("a") as log:
+            log.write(OUT_OF_MEMORY)
+        server.expect("alert kernel.oom")
+        said = "\n".join(server.lines)
+        assert said.count("unknown-key") == 1
+        assert "Killed process 1234 (java)" in said, "text travels sealed"
+    finally:
+        for program in (server, *agents):
+            program.process.kill()
+            program.process.wait()
+            program._reader.join()
+            program.process.stdout.close()
