@@ -27,7 +27,7 @@ from peep.sound.engine import BLOCK_FRAMES, CHANNELS, SAMPLE_RATE_HZ
 CEILING_DBTP = -1.0
 DELAY_FRAMES = BLOCK_FRAMES
 
-_AIM = 10 ** ((CEILING_DBTP - 0.2) / 20)  # the estimate may err by that much
+_AIM = 10 ** ((CEILING_DBTP - 0.4) / 20)  # hostile signals fool the estimate by 0.35
 _STEP_FRAMES = 32
 _STEPS = BLOCK_FRAMES // _STEP_FRAMES
 _AHEAD = 6  # steps averaged: an attack of 4 ms, and all that a block's delay allows
