@@ -80,7 +80,7 @@ def test_a_sound_below_the_ceiling_passes_bit_for_bit_one_block_late(sound):
 
 
 def test_a_sound_right_under_the_ceiling_passes_bit_for_bit():
-    sound = sine(997, 10 ** (-1.3 / 20))
+    sound = sine(997, 10 ** (-1.5 / 20))
     assert np.array_equal(limited(sound), sound)
 
 
