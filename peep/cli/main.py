@@ -66,10 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `peep … | head`, or the terminal was closed: nobody reads on, and that is fine
         if problem.errno not in (errno.EPIPE, errno.EIO):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
+    finally:
+        _let_go_of_the_dead()
+
+
+def _let_go_of_the_dead() -> None:
+    """Flush what is left; into nothing where nobody is there to read it.
+
+    Python itself would fail to, at the very end, and exit with 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _without_command(word: str) -> int:

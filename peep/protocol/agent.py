@@ -11,6 +11,8 @@ and no open session is made with a server that shares one. The seal is noise.py'
 
 from __future__ import annotations
 
+import copy
+import contextlib
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -191,6 +193,9 @@ class AgentProtocol:
         for link in list(self._links.values()):
             if link.flush_at is not None and now >= link.flush_at:
                 self._flush(link, now)
+            if link.sequence >= REKEY_AT and link.stage is Stage.LEASED:
+                self._say(link, packets.Bye())
+                self._drop(link, now)
         out = self._seeker.out + self._out
         self._seeker.out, self._out = [], []
         return out
@@ -258,15 +263,16 @@ class AgentProtocol:
             raise RemoteProtocolError(Reason.UNASKED)
         if link.stage is not Stage.ASKED:
             return  # the answer to a repeated REGISTER
-        hello = body.hello
-        if link.handshake is not None:
-            hello = link.handshake.read(hello)
+        # A copy: a true GRANT must still be read after one whose header was changed.
+        hello, handshake = body.hello, copy.copy(link.handshake)
+        if handshake is not None:
+            hello = handshake.read(hello)
         terms = wire.read_inner(hello, packets.Terms)
         if terms.session != header.session or terms.server_id != header.sender:
             raise RemoteProtocolError(Reason.MALFORMED, "swapped ids")
         link.lease_s = self._acceptable(terms.lease_s)
-        if link.handshake is not None:
-            link.transport = link.handshake.transport()
+        if handshake is not None:
+            link.transport, link.handshake = handshake.transport(), None
         # Two servers cannot share an address: the one we knew there is dead.
         for other in [k for k in self._links.values() if k.address == address]:
             if other is not link:
@@ -320,8 +326,10 @@ class AgentProtocol:
             self._drop(link, now)
             return
         if isinstance(body, packets.Renew):
+            # A length that cannot be taken changes nothing, and is answered all the same.
             if body.lease_s != packets.ANY_LEASE:
-                link.lease_s = self._acceptable(body.lease_s)
+                with contextlib.suppress(RemoteProtocolError):
+                    link.lease_s = self._acceptable(body.lease_s)
             self._say(link, packets.Ack(header.sequence))
         if link.stage is Stage.LAPSED or (
             link.stage is Stage.GREETED and isinstance(body, packets.Ack)
@@ -471,9 +479,6 @@ class AgentProtocol:
             self._say(link, body)
         link.queue = []
         link.flush_at = None
-        if link.sequence >= REKEY_AT:
-            self._say(link, packets.Bye())
-            self._drop(link, now)
 
     def _keep(self, queue: list[Born]) -> None:
         """Put unsent events back into the ring if nobody else hears them."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from peep.errors import RemoteProtocolError
+from peep.errors import LocalProtocolError, RemoteProtocolError
 from peep.protocol import packets, wire
 from peep.protocol.addresses import Address, Broadcast, Datagram
 from peep.protocol.classes import shared
@@ -128,7 +128,10 @@ class Door:
         if not classes:
             raise RemoteProtocolError(Reason.NO_SHARED_CLASS)
         offer = packets.Offer(self._cookie(header.sender, address, now, 0), classes)
-        data = wire.encode(wire.Header(self._config.server_id), offer)
+        try:
+            data = wire.encode(wire.Header(self._config.server_id), offer)
+        except LocalProtocolError:  # named twice, perhaps: our own agents ask for less
+            raise RemoteProtocolError(Reason.MALFORMED, "too many classes") from None
         if len(data) > size_bytes:
             raise RemoteProtocolError(Reason.MALFORMED, "a question without padding")
         self.out.append(Datagram(data, address))

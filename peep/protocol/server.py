@@ -48,6 +48,7 @@ MAX_SESSIONS = 16_384
 MAX_PENDING = 256
 MAX_DUMB = 256
 MAX_LOST = 1024  # hosts remembered as lost, so that their return can be told
+MAX_STALE = 1024  # entries in the heap, beside one a sender: one that comes and goes
 
 
 class ServerProtocol:
@@ -92,6 +93,7 @@ class ServerProtocol:
         self._by_agent.clear()
         self._dumb.clear()
         self._heap.clear()
+        self._pending = 0
         self._door.stop()
 
     @property
@@ -437,6 +439,13 @@ class ServerProtocol:
         self._pushed += 1
         sender.ticket = self._pushed
         heapq.heappush(self._heap, (sender.due(), self._pushed, sender))
+        if len(self._heap) > 2 * (len(self._sessions) + len(self._dumb)) + MAX_STALE:
+            self._heap = [
+                entry
+                for entry in self._heap
+                if entry[1] == entry[2].ticket and self._known(entry[2])
+            ]
+            heapq.heapify(self._heap)
 
     def _forget(self, session: Session) -> None:
         peer = session.peer

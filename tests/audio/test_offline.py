@@ -1,6 +1,8 @@
 """The offline engine: a theme, commands and times become a file."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +182,15 @@ def test_a_disk_that_is_full_at_the_very_end_is_an_error_of_stop(tmp_path):
     with pytest.raises(EngineError, match="No space left"):
         made.stop()
     assert made.failure() is not None
+
+
+def test_the_engine_says_nothing_on_standard_output_even_without_tk():
+    # pyo prints a banner where it finds neither wx nor Tk, as on a minimal machine.
+    code = (
+        "import sys; sys.modules['tkinter'] = None; sys.modules['wx'] = None\n"
+        "import peep.sound.pyo_engine.graph"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""

@@ -415,7 +415,7 @@ def test_a_source_that_worked_for_long_and_fails_again_is_said_again(quick):
         ),
         (
             [Refused(NOWHERE, ExceptionCode.UNKNOWN_KEY)],
-            ["127.0.0.1 port 9 refuses"],
+            ["127.0.0.1 port 9 does not hold the key that was tried"],
         ),
     ],
 )
