@@ -39,6 +39,8 @@ make_venv() {
         [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
+    [ -w "$root" ] ||
+        fail "cannot write to $root: copy it to a directory of your own"
     say "installing into .venv, which is done once and takes a minute"
     "$python" -m venv "$root/.venv" || fail "cannot make $root/.venv"
     "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \

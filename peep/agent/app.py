@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # pauses before a failed source is tried again
 MAX_TOLD = 256  # refusing servers that are named; hints cost nothing to forge
+ALONE_S = 5.0  # a search takes less
 LINKS_S = 5.0  # between looks at this host's interfaces
 HINT_S = 0.3  # a dumb client has nothing to wait for but a refusal
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
@@ -125,6 +126,7 @@ class AgentApp:
         self._joined = asyncio.Event()
         self._told: set[tuple[str, packets.ExceptionCode]] = set()
         self._refusals = Refusals(say)
+        self._overflow_told = 0
         self.lines = 0
         self.matched = 0
         self.signals = 0
@@ -133,12 +135,15 @@ class AgentApp:
         """Return what this agent follows, for people."""
         return [source.describe() for source in self._sources]
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set or every source has ended."""
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Work until `stop` is set or every source has ended; say whether it was."""
         self._driver.start()
         self._backends.start()
         await self._steering.start()
-        watching = asyncio.create_task(self._watch_links())
+        minding = [
+            asyncio.create_task(self._watch_links()),
+            asyncio.create_task(self._say_if_alone()),
+        ]
         tasks = [asyncio.create_task(self._keep(source)) for source in self._sources]
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
@@ -147,20 +152,45 @@ class AgentApp:
             if not stop.is_set():
                 await self._last_chance(stopping)
         finally:
-            for task in (*tasks, ended, stopping, watching):
+            for task in (*tasks, ended, stopping, *minding):
                 task.cancel()
             await asyncio.gather(
-                *tasks, ended, stopping, watching, return_exceptions=True
+                *tasks, ended, stopping, *minding, return_exceptions=True
             )
             await self._steering.close()
             await self._backends.close()
             self._driver.close()
+            self._tell_overflow()
+        return stop.is_set()
+
+    def heard(self) -> bool:
+        """Say whether a server took what was sent, as far as can be known."""
+        if isinstance(self._machine, DumbProtocol):
+            return not self._told
+        return self._joined.is_set()
 
     def send(self, signal: Signal) -> None:
         """Send a signal of one's own."""
         self.signals += 1
         self._machine.send(signal, self._clock.now())
         self._driver.kick()
+
+    def _tell_overflow(self) -> None:
+        """Say what was lost for want of a server: silence would be a lie."""
+        if not isinstance(self._machine, AgentProtocol):
+            return
+        lost = self._machine.overflowed - self._overflow_told
+        if lost:
+            self._overflow_told += lost
+            self._say(f"{lost} events were dropped while no server was there")
+
+    async def _say_if_alone(self) -> None:
+        """Say once, after a while, that nobody hears this agent yet."""
+        if isinstance(self._machine, AgentProtocol):
+            await asyncio.sleep(ALONE_S)
+            if not self._joined.is_set():
+                classes = ", ".join(self._machine.classes)
+                self._say(f"no server of class {classes} yet: waiting for one")
 
     async def _watch_links(self) -> None:
         """Notice a network that comes late, or changes: DHCP, a cable, a laptop."""
@@ -239,10 +269,12 @@ class AgentApp:
 
     def _tell(self, event: AgentEvent | Refused, _now: float) -> None:
         match event:
-            case Joined(address=(host, port)):
+            case Joined(address=(host, port), sealed=sealed):
                 self._joined.set()
                 self._backends.leased((host, port))
-                self._say(f"heard by {host} port {port}")
+                how = f"sealed with the key of {sealed}" if sealed else "open"
+                self._say(f"heard by {host} port {port}, {how}")
+                self._tell_overflow()
             case Lapsed(address=(host, port)):
                 self._backends.lost((host, port))
                 self._say(f"no word from {host} port {port}: looking for servers")

@@ -177,14 +177,17 @@ def run(argv: Sequence[str]) -> int:
     interfaces = args.interfaces or settings.agent.interfaces
     app, identity = make(args, settings, interfaces, common.load_keys())
 
-    async def work(stop: asyncio.Event) -> None:
+    async def work(stop: asyncio.Event) -> bool:
         for what in app.following():
             common.say(f"following {what}")
-        await app.run(stop)
+        return await app.run(stop)
 
     try:
-        common.run_until_stopped(work)
+        stopped = common.run_until_stopped(work)
     finally:
         identity.release()
     common.say(f"{app.lines} lines read, {app.matched} matched, {app.signals} signals")
+    if app.signals and not app.heard():
+        common.say("no server heard any of it")
+        return 0 if stopped else 1
     return 0

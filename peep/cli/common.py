@@ -20,6 +20,7 @@ from peep.config.settings import Settings, load_settings
 from peep.errors import ConfigError
 from peep.net.control import socket_path
 from peep.protocol.classes import class_problem
+from peep.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -172,8 +173,10 @@ def show_summary(summary: Summary) -> int:
         f"suppressed: {sum(summary.suppressions.values())}"
         + (f" ({left_out})" if left_out else "")
     )
-    if summary.dropped:
-        refused = ", ".join(f"{n} {why}" for why, n in summary.dropped.items())
+    # Somebody else's class is not refused, it is none of our business.
+    dropped = {k: n for k, n in summary.dropped.items() if k != Reason.NO_SHARED_CLASS}
+    if dropped:
+        refused = ", ".join(f"{n} {why}" for why, n in dropped.items())
         print(f"Datagrams refused: {refused}")
     if summary.integrated_lufs is not None:
         print(

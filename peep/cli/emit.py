@@ -155,7 +155,10 @@ async def send(
     await _either(refused, stop, HINT_S)
     driver.close()
     if refused.is_set():
-        return "takes signals without a lease only from its `dumb_networks`"
+        return (
+            "refuses: it takes signals without a lease only from its `dumb_networks`, "
+            "and into class public while that is served and has no key"
+        )
     return None
 
 

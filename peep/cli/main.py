@@ -64,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(1, str(problem))
     except OSError as problem:
         # `peep … | head`, or the terminal was closed: nobody reads on, and that is fine
-        if problem.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        return 0
+        unread = problem.errno in (errno.EPIPE, errno.EIO)
+        what = f"{problem.filename or 'output'}: {problem.strerror}"
+        return 0 if unread else _failed(1, what)
     except KeyboardInterrupt:
         return 130
     finally:

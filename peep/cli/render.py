@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,8 @@ def run(argv: Sequence[str]) -> int:
                 pass
         except OSError as problem:
             raise PeepError(f"cannot read {log}: {problem.strerror}") from None
+        if args.out.exists() and args.out.samefile(log):
+            raise PeepError(f"--out {args.out} is the log itself")
     rules = RuleSet(load_rules(args.rules or wanted.agent.rules or shipped_packs()))
     theme, directory = load_theme(args.theme or wanted.server.theme)
     clock = SystemClock()
@@ -72,15 +75,23 @@ def run(argv: Sequence[str]) -> int:
     engine = OfflineEngine(theme, directory, args.out, args.seed)
     # Not for secrets: the same seed must give the same sound.
     rng = random.Random(args.seed)  # noqa: S311
-    rendered = render(
-        args.logs,
-        rules,
-        theme,
-        engine,
-        rng=rng,
-        speed=args.speed,
-        progress=_Progress(),
-    )
+    # A kill leaves no half file behind, as Ctrl-C does not.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        rendered = render(
+            args.logs,
+            rules,
+            theme,
+            engine,
+            rng=rng,
+            speed=args.speed,
+            progress=_Progress(),
+        )
+    except KeyboardInterrupt:
+        engine.stop()
+        args.out.unlink(missing_ok=True)
+        common.say(f"stopped: {args.out} was not finished, and is removed")
+        raise
     took_s = clock.now() - started
     common.say(
         f"{rendered.seconds:.0f} s of sound in {took_s:.1f} s: "
@@ -94,17 +105,20 @@ def run(argv: Sequence[str]) -> int:
 
 
 class _Progress:
-    """A percentage on a terminal, rewritten in place."""
+    """How much there is to do; on a terminal also a percentage, rewritten in place."""
 
     def __init__(self) -> None:
         self._shown = -1
 
-    def __call__(self, share: float) -> None:
+    def __call__(self, share: float, total_s: float) -> None:
         percent = int(share * 100)
-        if percent != self._shown and sys.stderr.isatty():
+        if self._shown < 0:
+            common.say(f"rendering {total_s:.0f} s of sound")
+        if percent != self._shown:
             self._shown = percent
-            end = "\n" if percent >= 100 else ""  # noqa: PLR2004 - per cent
-            print(f"\rrendering {percent} %", end=end, file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                end = "\n" if share >= 1 else ""
+                print(f"\r{percent} %", end=end, file=sys.stderr, flush=True)
 
 
 def _show(rendered: Rendered) -> None:

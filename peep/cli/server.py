@@ -75,6 +75,9 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
         "--theme", metavar="NAME", help="a shipped theme or a directory"
     )
     parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print every cue, not alerts only"
+    )
+    parser.add_argument(
         "--seed", type=int, metavar="N", help="repeat the same choices of variants"
     )
 
@@ -112,6 +115,7 @@ def make(
         host=common.host_name(),
         mdns=args.mdns or network.mdns,
         control=common.control_path("server"),
+        verbose=args.verbose,
     )
     output = args.output or wanted.output
     engine = LiveEngine(theme, directory, output, args.seed or 0)

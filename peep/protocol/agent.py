@@ -11,8 +11,8 @@ and no open session is made with a server that shares one. The seal is noise.py'
 
 from __future__ import annotations
 
-import copy
 import contextlib
+import copy
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ MAX_LINKS = 32
 # Of 1,200, what is left beside header, seal and the longest host name.
 MAX_INTRODUCTION_BYTES = 1200 - 28 - 16 - 256 - 20
 MAX_SOFT = 1024  # states and heartbeats by name; a source that invents names
-MAX_RING = 256  # events kept while alone
+MAX_RING = 4096  # events kept while alone: a minute of a busy log
 MAX_QUEUE = 8192  # signals waiting in one link for the next flush
 
 
@@ -326,7 +326,7 @@ class AgentProtocol:
             self._drop(link, now)
             return
         if isinstance(body, packets.Renew):
-            # A length that cannot be taken changes nothing, and is answered all the same.
+            # A length that cannot be taken changes nothing, and is answered, too.
             if body.lease_s != packets.ANY_LEASE:
                 with contextlib.suppress(RemoteProtocolError):
                     link.lease_s = self._acceptable(body.lease_s)
@@ -439,7 +439,8 @@ class AgentProtocol:
     def _lease(self, link: Link, now: float) -> None:
         link.stage = Stage.LEASED
         link.repeat_at = now  # tells every state at once
-        self._events.append(Joined(link.address, link.lease_s))
+        class_name = link.keys[0].class_name if link.keys else ""
+        self._events.append(Joined(link.address, link.lease_s, class_name))
         for born in self._ring:
             self._queue(link, born, now)
         self._ring.clear()

@@ -25,10 +25,14 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A server granted a lease, or is back within it."""
+    """A server granted a lease, or is back within it.
+
+    `sealed` is the class whose key seals the session; "" is an open one.
+    """
 
     address: Address
     lease_s: float
+    sealed: str = ""
 
 
 class Lapsed(msgspec.Struct, frozen=True):
@@ -59,6 +63,7 @@ class AgentJoined(msgspec.Struct, frozen=True):
     peer: Peer
     classes: tuple[str, ...]
     back: bool
+    sealed: bool = False
 
 
 class AgentLate(msgspec.Struct, frozen=True):
@@ -83,6 +88,7 @@ class AgentLeft(msgspec.Struct, frozen=True):
     """The agent said BYE, or a dumb sender fell silent: no alarm."""
 
     peer: Peer
+    dumb: bool = False
 
 
 class SignalReceived(msgspec.Struct, frozen=True):

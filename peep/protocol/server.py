@@ -338,7 +338,9 @@ class ServerProtocol:
             self._events.append(AgentReturned(session.peer))
             return
         back = self._lost.pop(old.agent_id, 0) is None
-        self._events.append(AgentJoined(session.peer, tuple(classes), back))
+        self._events.append(
+            AgentJoined(session.peer, tuple(classes), back, session.key is not None)
+        )
 
     def _on_dumb(
         self, header: wire.Header, body: packets.Signals, address: Address, now: float
@@ -388,7 +390,7 @@ class ServerProtocol:
     def _handle_due(self, sender: Session | Dumb, now: float) -> None:
         if isinstance(sender, Dumb):
             del self._dumb[sender.peer.agent_id, sender.peer.address]
-            self._events.append(AgentLeft(sender.peer))
+            self._events.append(AgentLeft(sender.peer, dumb=True))
             return
         # As in due(), to the last bit: a difference would round, and never come due.
         late_at = sender.heard_at + sender.lease_s

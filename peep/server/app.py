@@ -22,6 +22,7 @@ from peep.net.refusals import Refusals
 from peep.net.sockets import server_endpoint
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
+from peep.protocol.classes import matches
 from peep.protocol.events import (
     AgentJoined,
     AgentLate,
@@ -61,6 +62,7 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     mdns: bool = False
     control: Path | None = None
+    verbose: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +161,12 @@ class ServerApp:
             f"listening on UDP port {self.port}, classes {', '.join(config.classes)}, "
             f"theme {self._theme.name}"
         )
+        for key in config.keys:
+            if not any(matches(key.class_name, name) for name in machine.classes):
+                self._say(
+                    f"the key of class {key.class_name} is not used: serve the class "
+                    f"with --classes {key.class_name}, or in peep.yaml"
+                )
         self._tick()
         self.ready.set()
         failure = None
@@ -258,9 +266,11 @@ class ServerApp:
         match event:
             case SignalReceived(peer=peer, signal=signal, age_s=age_s):
                 pipeline.feed(signal, now, _origin(peer.agent_id), age_s)
-            case AgentJoined(peer=peer, back=back):
+            case AgentJoined(peer=peer, classes=classes, back=back, sealed=sealed):
                 again = "is back" if back else "joined"
-                self._say(f"agent {peer.host} ({peer.address[0]}) {again}")
+                how = "sealed" if sealed else "open"
+                said = f"agent {peer.host} ({peer.address[0]}) {again}"
+                self._say(f"{said}: {', '.join(classes)}, {how}")
                 if back:
                     self._tell("peep.agent-back", Tier.NOTABLE, peer.host, now)
             case AgentLate(peer=peer):
@@ -271,8 +281,9 @@ class ServerApp:
                 self._say(f"agent {peer.host} is lost")
                 pipeline.forget(_origin(peer.agent_id))
                 self._tell("peep.agent-lost", Tier.ALERT, peer.host, now)
-            case AgentLeft(peer=peer):
-                self._say(f"agent {peer.host} left")
+            case AgentLeft(peer=peer, dumb=dumb):
+                if not dumb:
+                    self._say(f"agent {peer.host} left")
                 pipeline.forget(_origin(peer.agent_id))
             case Dropped(reason=reason, address=address, count=count):
                 self._dropped[reason] += count
@@ -286,16 +297,18 @@ class ServerApp:
 
     def _outcome(self, outcome: Outcome) -> None:
         signal = outcome.signal
-        if not isinstance(signal, Event) or signal.tier is not Tier.ALERT:
+        alert = isinstance(signal, Event) and signal.tier is Tier.ALERT
+        if not alert and not self._plan.verbose:
             return
+        what = f"{'alert ' if alert else ''}{signal.name} from {signal.host}"
         match outcome:
             case Cue(sound=sound):
                 # The text came over the network: a terminal must not obey it.
-                text = printable(signal.text.encode("utf-8", "replace"))
-                said = f"alert {signal.name} from {signal.host}: {sound}"
-                self._say(f"{said}: {text}" if text else said)
+                text = signal.text if isinstance(signal, Event) else ""
+                shown = printable(text.encode("utf-8", "replace"))
+                self._say(f"{what}: {sound}{': ' if shown else ''}{shown}")
             case Suppression(reason=reason):
-                self._say(f"alert {signal.name} from {signal.host}: unheard, {reason}")
+                self._say(f"{what}: unheard, {reason}")
 
 
 def _origin(agent_id: bytes) -> str:

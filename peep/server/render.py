@@ -82,10 +82,11 @@ def render(
     *,
     rng: Random,
     speed: float,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Callable[[float, float], None] = lambda _share, _total_s: None,
 ) -> Rendered:
-    """Render logs through the engine; `progress` is told the share done, 0…1.
+    """Render logs through the engine.
 
+    `progress` is told the share done, 0…1, and the seconds of sound there are in all.
     PeepError if no line has a time, or the sound would be longer than a day.
     """
     first, last = span_s(logs)
@@ -97,11 +98,13 @@ def render(
             f"that is over a day of sound; take --speed {needed:.0f} or more"
         )
     pipeline = Pipeline(theme, engine, engine.start(), rng)
+    progress(0.0, total_s)
     lines = undated = unmatched = 0
     events: Counter[str] = Counter()
     readers = [read_log(path, path.stat().st_mtime) for path in logs]
     for line in heapq.merge(*readers, key=lambda line: line.when):
         at_s = max(0.0, line.when - first) / speed
+        progress(at_s / total_s if total_s else 0.0, total_s)
         _advance(pipeline, engine, at_s)
         lines += 1
         undated += not line.when
@@ -111,12 +114,10 @@ def render(
             continue
         events[event.name] += 1
         pipeline.feed(event, at_s)
-        if lines % 100 == 0:
-            progress(at_s / total_s if total_s else 1.0)
     _advance(pipeline, engine, total_s + TAIL_S)
     pipeline.finish()
     meters = engine.stop()
-    progress(1.0)
+    progress(1.0, total_s)
     tally = pipeline.tally
     return Rendered(
         lines=lines,

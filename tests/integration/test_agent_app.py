@@ -185,7 +185,7 @@ def test_a_line_appended_to_a_file_arrives_as_a_signal(tmp_path):
         assert [s.name for s in stage.signals()] == ["test.boom"] * 2
         assert [s.text for s in stage.signals()] == ["", ""], "an open class"
         assert (app.lines, app.matched, app.signals) == (4, 2, 2)
-        assert f"heard by 127.0.0.1 port {stage.port}" in stage.said
+        assert f"heard by 127.0.0.1 port {stage.port}, open" in stage.said
 
     play(scene)
 
@@ -234,7 +234,7 @@ def test_a_server_that_somebody_proposes_is_asked_and_found():
                 app._propose(("127.0.0.1", stage.port))
                 await stage.until(stage.signals)
                 app._reclassed()
-        assert f"heard by 127.0.0.1 port {stage.port}" in stage.said
+        assert f"heard by 127.0.0.1 port {stage.port}, open" in stage.said
 
     play(scene)
 
@@ -402,7 +402,7 @@ def test_a_source_that_worked_for_long_and_fails_again_is_said_again(quick):
 @pytest.mark.parametrize(
     ("events", "said"),
     [
-        ([Joined(NOWHERE, 30.0)], ["heard by 127.0.0.1 port 9"]),
+        ([Joined(NOWHERE, 30.0)], ["heard by 127.0.0.1 port 9, open"]),
         (
             [Lapsed(NOWHERE)],
             ["no word from 127.0.0.1 port 9: looking for servers"],

@@ -389,7 +389,7 @@ def test_render_accounts_for_every_line_and_gives_the_same_bytes_again(tmp_path)
         (("rules", "test", "LOG"), 0, "3 of 5 lines matched"),
         (("rules", "test", "LOG", "--json"), 0, '"rule": '),
         (("rules", "test", "LOG", "--unmatched"), 0, "nothing that anybody"),
-        (("config", "check"), 1, "defaults are used"),
+        (("config", "check"), 0, "defaults are used"),
         (("config", "check", "/nonexistent.yaml"), 2, "/nonexistent.yaml"),
         (("config", "check", "GOOD"), 0, "ok"),
         (("config", "check", "BAD"), 2, "did you mean 'port'"),
@@ -614,3 +614,74 @@ def test_a_wrong_key_is_named_once_on_both_sides_and_the_right_one_joins(tmp_pat
             program.process.wait()
             program._reader.join()
             program.process.stdout.close()
+
+
+def test_config_check_holds_rules_to_their_samples_and_makes_the_sounds(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "- {name: mine, match: 'boom', event: x, samples: {take: [bang], "
+        "refuse: [boom]}}\n"
+    )
+    (tmp_path / "theme").mkdir()
+    (tmp_path / "theme" / "theme.yaml").write_text(
+        "theme: mine\nextends: wetland\nsounds: {frog: {recipe: frgo}}\n"
+    )
+    config = tmp_path / "peep.yaml"
+    config.write_text("server: {theme: ./theme}\nagent: {rules: [mine.yaml]}\n")
+    done = peep("config", "check", config, home=tmp_path)
+    assert done.returncode == 2
+    assert "rule mine does not take 'bang'" in done.stderr
+    assert "rule mine takes 'boom'" in done.stderr
+    assert "did you mean" in done.stderr
+
+
+def test_an_agent_that_nobody_hears_says_so(classes, tmp_path):
+    words = ("agent", "--interfaces=lo", classes, "--source", "-")
+    done = peep(*words, home=tmp_path, input=FAILED * 5000)
+    assert done.returncode == 1
+    assert "no server heard any of it" in done.stderr
+    assert "904 events were dropped while no server was there" in done.stderr
+
+
+def test_an_agent_that_waits_for_a_server_says_so(start, classes):
+    agent = start("agent", "--interfaces=lo", classes, "--source=system")
+    agent.expect("no server of class test-")
+    assert agent.end() == 0
+    assert "no server heard any of it" in agent.lines
+
+
+def test_a_verbose_server_prints_every_cue(start, classes):
+    server = serve(start, classes, "--verbose")
+    start("agent", "--interfaces=lo", classes, "--source=system", "--host=web3")
+    server.expect("system.load from web3: wind")
+
+
+def test_a_key_whose_class_is_not_served_is_named(start, classes, tmp_path):
+    assert peep("key", "new", "web", home=tmp_path).returncode == 0
+    server = serve(start, classes)
+    server.expect("the key of class web is not used")
+
+
+def test_a_render_that_is_stopped_leaves_no_half_file(start, tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text(LOG)
+    out = tmp_path / "a.flac"
+    program = start("render", log, "--speed", "0.01", "--out", out)
+    program.expect("rendering 6000 s of sound")
+    assert program.end(signal.SIGTERM, seconds=10) == 130
+    assert not out.exists()
+    assert "is removed" in "\n".join(program.lines)
+    done = peep("render", log, "--out", log, home=tmp_path)
+    assert done.returncode == 1
+    assert "is the log itself" in done.stderr
+
+
+def test_a_full_standard_output_is_one_line(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m peep --help > /dev/full",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(tmp_path),
+    )
+    assert "Traceback" not in done.stderr

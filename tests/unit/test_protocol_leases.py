@@ -8,6 +8,7 @@ import pytest
 from wires import AGENT, SERVER, Wires, agent_machine, joined, server_machine
 
 from peep.protocol import packets, wire
+from peep.protocol.agent import MAX_RING
 from peep.protocol.dumb import DumbProtocol, Refused
 from peep.protocol.events import (
     AgentJoined,
@@ -452,9 +453,9 @@ def test_an_offer_that_nobody_asked_for_is_refused():
 
 def test_the_ring_of_an_agent_alone_is_bounded_and_counts_what_it_drops():
     agent = agent_machine()
-    for number in range(300):
+    for number in range(MAX_RING + 44):
         agent.send(Event(name=f"e{number}"), 0.0)
-    assert agent.overflowed == 300 - 256
+    assert agent.overflowed == 44
 
 
 def test_ten_percent_loss_does_not_break_a_lease_in_an_hour():
@@ -588,9 +589,9 @@ def test_what_the_ring_cannot_hold_is_counted_when_a_queue_returns_to_it():
     wires = joined()
     agent = wires.machines[AGENT]
     (link,) = agent._links.values()
-    for number in range(300):
+    for number in range(MAX_RING + 44):
         agent.send(Event(name=f"e{number}"), wires.now)
     link.flush_at = None
     wires.kill(SERVER)
     wires.run(31)
-    assert agent.overflowed == 300 - 256
+    assert agent.overflowed == 44
