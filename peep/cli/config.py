@@ -63,12 +63,16 @@ def _check_rules(wanted: AgentSettings) -> None:
     for name in names:
         pack = RuleSet(load_rules([name]))
         for rule in pack.rules:
-            for sample in rule.takes:
-                if _winner(pack, sample) != rule.name:
-                    problems.append(f"rule {rule.name} does not take {sample!r}")
-            for sample in rule.refuses:
-                if _winner(pack, sample) == rule.name:
-                    problems.append(f"rule {rule.name} takes {sample!r}")
+            problems += [
+                f"rule {rule.name} does not take {sample!r}"
+                for sample in rule.takes
+                if _winner(pack, sample) != rule.name
+            ]
+            problems += [
+                f"rule {rule.name} takes {sample!r}"
+                for sample in rule.refuses
+                if _winner(pack, sample) == rule.name
+            ]
     if problems:
         raise ConfigError(problems)
 

@@ -88,7 +88,7 @@ def run(argv: Sequence[str]) -> int:
             progress=_Progress(),
         )
     except KeyboardInterrupt:
-        engine.stop()
+        # It came anywhere: the engine is in no state to be asked for anything.
         args.out.unlink(missing_ok=True)
         common.say(f"stopped: {args.out} was not finished, and is removed")
         raise
