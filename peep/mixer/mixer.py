@@ -12,6 +12,7 @@ engine). No clock, no dice: `now` and the generator are given.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import deque
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from peep.theme import SoundBank, Theme, Voicing
 
-MAX_HELD = 4096  # states held at once over all hosts; a flood of names
+MAX_HELD = 65_536  # states held at once over all hosts; a flood of names
 COUNT_GAIN_DB = 3.0  # per factor of ten in an event's count
 MAX_COUNT_GAIN_DB = 6.0
 # A crowd of voices is hardly louder than the few that one can tell apart: above that
@@ -66,6 +67,7 @@ class _Held(msgspec.Struct, frozen=True):
 
 
 _Key = tuple[str, str]  # origin and name
+_Rank = tuple[float, _Key]
 
 
 class Mixer:
@@ -79,6 +81,8 @@ class Mixer:
         self._backlog = Backlog()
         self._last_variant: dict[str, int] = {}
         self._layers: dict[str, dict[_Key, _Held]] = {n: {} for n in theme.layers}
+        # The same by value, the leader last: thousands of hosts say it again and again.
+        self._ranks: dict[str, list[_Rank]] = {n: [] for n in theme.layers}
         self._sent: dict[str, Level] = {}
         self._held = 0
         self._beats: dict[_Key, Beat] = {}
@@ -103,7 +107,7 @@ class Mixer:
         for layer, held in self._layers.items():
             mine = [key for key in held if key[0] == origin]
             for key in mine:
-                del held[key]
+                _unrank(self._ranks[layer], (held.pop(key).value, key))
             self._held -= len(mine)
             if mine:
                 commands += self._level(layer, FORGET_FADE_S)
@@ -218,16 +222,20 @@ class Mixer:
                 self._suppress(state, Reason.TABLE_FULL)
                 return []
             self._held += 1
+        else:
+            _unrank(self._ranks[layer], (held[key].value, key))
+        value = clamp_unit(state.value)
         held[key] = _Held(
-            clamp_unit(state.value),
+            value,
             voicing.gain_db + state.gain_db,
             _pan(voicing.pan + state.pan),
             voicing.fade_s,
         )
+        bisect.insort(self._ranks[layer], (value, key))
         commands = self._level(layer, voicing.fade_s)
         if commands:
             self._outcomes.append(Cue(state, layer, layer))
-        elif _leader(held) == key:
+        elif self._ranks[layer][-1][1] == key:
             self._suppress(state, Reason.UNCHANGED)
         else:
             self._suppress(state, Reason.MASKED)
@@ -235,9 +243,9 @@ class Mixer:
 
     def _level(self, layer: str, fade_s: float) -> list[Command]:
         """Return what brings a layer to its leader's level, if anything does."""
-        held = self._layers[layer]
-        if held:
-            leader = held[_leader(held)]
+        ranks = self._ranks[layer]
+        if ranks:
+            leader = self._layers[layer][ranks[-1][1]]
             level = Level(layer, leader.value, leader.gain_db, leader.pan, fade_s)
         else:
             level = Level(layer, None, 0.0, 0.0, fade_s)
@@ -289,5 +297,5 @@ def _pan(pan: float) -> float:
     return max(-1.0, min(1.0, pan))
 
 
-def _leader(held: dict[_Key, _Held]) -> _Key:
-    return max(held, key=lambda key: (held[key].value, key))
+def _unrank(ranks: list[_Rank], rank: _Rank) -> None:
+    del ranks[bisect.bisect_left(ranks, rank)]
