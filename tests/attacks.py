@@ -199,10 +199,10 @@ class Attack:
 
     def _make(self):
         chance = self.rng.random()
-        if chance < 0.12:
+        if chance < 0.25:
             return self.forged()
         anyone = self.rng.choice((*self.world.machines, *STRANGERS, *PROVEN))
-        if chance < 0.2:
+        if chance < 0.33:
             return self.mutator.captured(), anyone
         return self.mutator.mutated(), anyone
 
@@ -388,7 +388,8 @@ class AgentAttack(Attack):
 
     def _somewhere(self):
         """Return an address that was never heard of, near or far."""
-        return f"{self.rng.choice((10, 11))}.9.{self.rng.randrange(9)}.1", 2001
+        low, high = self.rng.randrange(256), self.rng.choice((10, 11))
+        return f"{high}.9.{self.rng.randrange(9)}.{low}", 2001
 
 
 ATTACKS = {"server": ServerAttack, "agent": AgentAttack}

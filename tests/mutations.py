@@ -189,11 +189,16 @@ class Mutator:
         chance = self._rng.random()
         if isinstance(tree, list) and tree and chance < 0.9:
             at = int(self._rng.random() * len(tree))
+            here, after = tree[at : at + 1], tree[at + 1 :]
             if chance < 0.05:
-                return tree[:at] + tree[at + 1 :]
-            if chance < 0.1:
-                return tree[:at] + tree[at : at + 1] * self._rng.choice((2, 64, 300))
-            return [*tree[:at], self._bent(tree[at]), *tree[at + 1 :]]
+                here = []
+            elif chance < 0.1:  # a field of a later version
+                after.append(self._bent(None))
+            elif chance < 0.15:
+                here *= self._rng.choice((2, 64, 300))
+            else:
+                here = [self._bent(tree[at])]
+            return [*tree[:at], *here, *after]
         if isinstance(tree, dict) and tree and chance < 0.5:
             return tree | {next(iter(tree)): self._bent(None)}
         if isinstance(tree, int) and chance < 0.3:

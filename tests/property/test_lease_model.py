@@ -194,6 +194,7 @@ class LeaseModel(RuleBasedStateMachine):
             self.change_the_wire(number, how)
         for leases in waits:
             self.let_time_pass(leases)
+            self.send(number, alert=False)  # to nobody, it may be: kept until then
             self.the_table_is_as_the_model_says()
 
     @rule(leases=st.sampled_from([0.01, 0.2, 0.4, 1.0, 1.2, 1.5]) | st.floats(0, 2))

@@ -16,6 +16,7 @@ from wires import AGENT, SERVER, Wires, agent_machine, joined, server_machine
 
 from peep.protocol import packets, wire
 from peep.protocol.classes import matches
+from peep.protocol.discovery import MAX_ASKED
 from peep.protocol.door import COOKIE_LIFE_S
 from peep.protocol.events import (
     AgentJoined,
@@ -30,6 +31,7 @@ from peep.protocol.events import (
 from peep.protocol.keys import ClassKey
 from peep.protocol.packets import PacketType
 from peep.protocol.server import MAX_STALE
+from peep.protocol.sessions import MAX_SOFT
 from peep.reasons import Reason
 from peep.signals import Event, State, Tier
 
@@ -375,6 +377,29 @@ def test_false_servers_are_bounded_and_end_no_true_lease():
     assert len(agent._links) == 1
     assert not wires.told(AGENT, Lapsed)
     assert SERVER not in {event.address for event in wires.told(AGENT, Gone)}
+
+
+def test_what_is_remembered_of_announcements_is_bounded():
+    agent = agent_machine(near=(ipaddress.ip_network("10.0.0.0/8"),))
+    data = wire.encode(wire.Header(b"f" * 8), packets.Announce(["public"]))
+    for number in range(3 * MAX_ASKED):
+        address = (f"10.0.{number // 250}.{number % 250}", 2001)
+        agent.receive_datagram(data, address, 0.0)
+    assert len(agent._seeker._asked) == len(agent._seeker._planned) == MAX_ASKED
+    agent.handle_timer(1.0)
+    assert len(agent.datagrams_to_send(1.0)) == MAX_ASKED
+
+
+def test_what_is_remembered_of_states_is_bounded():
+    wires = joined()
+    (session,) = wires.machines[SERVER]._sessions.values()
+    for sequence in range(500, 1000):
+        names = [f"s{sequence}-{number}" for number in range(5)]
+        states = [packets.WireState(number, 0, 0, 0) for number in range(5)]
+        header = wire.Header((1).to_bytes(8, "big"), session.session, sequence)
+        data = wire.encode(header, packets.Signals(names, [], states))
+        assert len(feed(wires, SERVER, data, AGENT)[1]) == 5
+    assert len(session.soft) == MAX_SOFT
 
 
 def test_an_agent_that_ends_or_changes_as_its_numbers_run_out_ends_cleanly(
