@@ -445,8 +445,8 @@ def test_an_agent_that_joined_is_heard_in_its_sealed_class_without_further_ado(u
         agent = undo.enter_context(
             web.start("agent", "--interfaces=lo", "--source=system", "--host=web7")
         )
-        web.expect(agent, f"heard by 127.0.0.1 port {port}")
-        noc.expect(server, "web7 (127.0.0.1) joined")
+        web.expect(agent, f"port {port}, sealed with the key of")
+        noc.expect(server, ") joined")
         assert web.peep("classes").stdout == f"agent {agent.pid}: {name}\n"
         assert noc.peep("classes").stdout == f"server {server.pid}: {name}\n"
         again = web.peep("join", text=token).stderr
