@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import sys
@@ -75,23 +76,17 @@ def run(argv: Sequence[str]) -> int:
     engine = OfflineEngine(theme, directory, args.out, args.seed)
     # Not for secrets: the same seed must give the same sound.
     rng = random.Random(args.seed)  # noqa: S311
-    # A kill leaves no half file behind, as Ctrl-C does not.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        rendered = render(
-            args.logs,
-            rules,
-            theme,
-            engine,
-            rng=rng,
-            speed=args.speed,
-            progress=_Progress(),
-        )
-    except KeyboardInterrupt:
-        # It came anywhere: the engine is in no state to be asked for anything.
-        args.out.unlink(missing_ok=True)
-        common.say(f"stopped: {args.out} was not finished, and is removed")
-        raise
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stopped(args.out))
+    rendered = render(
+        args.logs,
+        rules,
+        theme,
+        engine,
+        rng=rng,
+        speed=args.speed,
+        progress=_Progress(),
+    )
     took_s = clock.now() - started
     common.say(
         f"{rendered.seconds:.0f} s of sound in {took_s:.1f} s: "
@@ -102,6 +97,16 @@ def run(argv: Sequence[str]) -> int:
     else:
         _show(rendered)
     return 0
+
+
+def _stopped(out: Path) -> None:
+    """End at once, leaving no half file.
+
+    A KeyboardInterrupt could come inside a destructor, where Python drops it.
+    """
+    out.unlink(missing_ok=True)
+    common.say(f"stopped: {out} was not finished, and is removed")
+    os._exit(130)
 
 
 class _Progress:

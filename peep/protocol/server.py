@@ -322,15 +322,17 @@ class ServerProtocol:
             session.lease_s, self._config.profile.prompt_at, self._rng.random
         )
         self._push(session)  # the prompt of a short lease comes before PENDING_S
-        # An agent that was restarted within its lease is not lost, but replaced; never
-        # a sealed one by an open one, for which anybody may speak.
+        # An agent that was restarted within its lease is not lost, but replaced; so is
+        # a late one that is back by another address; never a sealed one by an open
+        # one, for which anybody may speak.
         was_late = False
         for other in list(self._by_agent[old.agent_id]):
+            late = other.stage is Stage.LATE and other.peer.host == body.host
             if (
                 other is not session
-                and other.peer.address[0] == old.address[0]
                 and other.stage is not Stage.PENDING
                 and other.key_id in (0, session.key_id)
+                and (late or other.peer.address[0] == old.address[0])
             ):
                 was_late |= other.stage is Stage.LATE
                 self._forget(other)

@@ -595,3 +595,15 @@ def test_what_the_ring_cannot_hold_is_counted_when_a_queue_returns_to_it():
     wires.kill(SERVER)
     wires.run(31)
     assert agent.overflowed == 44
+
+
+def test_a_late_agent_that_comes_back_by_another_address_is_heard_again():
+    wires = joined()
+    wires.kill(AGENT)
+    wires.run(35)
+    assert wires.told(SERVER, AgentLate)
+    wires.add(agent_machine(seed=9), ("fe80::1%eth0", 40001))
+    wires.run(60)
+    told = wires.told(SERVER)
+    assert sum(isinstance(e, AgentReturned) for e in told) == 1
+    assert not any(isinstance(e, AgentLost | AgentJoined) for e in told)
