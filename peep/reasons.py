@@ -16,6 +16,7 @@ class Reason(enum.StrEnum):
     STALE = "stale"  # it was already old when it came
     UNCHANGED = "unchanged"  # a state or rhythm that repeats what already sounds
     MASKED = "masked"  # another host holds the same layer at a higher level
+    REPEATED = "repeated"  # an alert that was heard already, recorded again
     TABLE_FULL = "table-full"  # a bounded table had no room
 
     # A datagram that was dropped.

@@ -4,6 +4,8 @@ Voices are numbered 0 … VOICES-1 for events; PULSE_VOICE is Peep's own. Beats 
 numbered apart from voices, since the engine keeps their time itself.
 """
 
+import math
+
 import msgspec
 
 VOICES = 32
@@ -42,3 +44,8 @@ class Beat(msgspec.Struct, frozen=True, gc=False, tag=2, array_like=True):
 
 
 Command = Play | Level | Beat
+
+
+def clamp_pan(pan: float) -> float:
+    """Bring a place into -1…1, left to right."""
+    return pan if -1.0 <= pan <= 1.0 else math.copysign(1.0, pan)

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from peep.mixer.mixer import Cue, Mixer, Suppression
+from peep.mixer.mixer import Mixer
+from peep.mixer.outcomes import Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
     from peep.mixer.commands import Command
-    from peep.mixer.mixer import Outcome
+    from peep.mixer.outcomes import Outcome
     from peep.reasons import Reason
     from peep.signals import Signal
     from peep.sound.engine import Engine
@@ -24,12 +25,28 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """How many signals came, and what became of them."""
+    """How many signals came, and what became of them.
+
+    What a cue carries counts as a cue. `late` are the alerts among the cues that were
+    told long after they happened; `groups` are those that alerts were told in.
+    """
 
     def __init__(self) -> None:
         self.signals = 0
         self.cues = 0
+        self.late = 0
+        self.groups = 0
         self.suppressions: Counter[Reason] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        if isinstance(outcome, Suppression):
+            self.suppressions[outcome.reason] += 1
+            return
+        heard = 1 + len(outcome.carried)
+        self.cues += heard
+        self.late += heard * outcome.late
+        self.groups = max(self.groups, outcome.group)  # they are numbered
 
 
 class Pipeline:
@@ -49,11 +66,21 @@ class Pipeline:
         self.tally = Tally()
 
     def feed(
-        self, signal: Signal, now: float, origin: str = "", age_s: float = 0.0
+        self,
+        signal: Signal,
+        now: float,
+        origin: str = "",
+        age_s: float = 0.0,
+        number: int = 0,
     ) -> None:
-        """Take one signal."""
+        """Take one signal; `number` comes back in its outcome."""
         self.tally.signals += 1
-        self._do(self._mixer.feed(signal, now, origin, age_s))
+        self._do(self._mixer.feed(signal, now, origin, age_s, number))
+
+    def suppress(self, signal: Signal, reason: Reason, number: int = 0) -> None:
+        """Account for a signal that is not to be mixed at all."""
+        self.tally.signals += 1
+        self._told(Suppression(signal, reason, number))
 
     def forget(self, origin: str) -> None:
         """Let whatever came from an origin fall silent."""
@@ -76,9 +103,8 @@ class Pipeline:
         if commands:
             self._engine.send(commands)
         while (outcome := self._mixer.next_event()) is not None:
-            match outcome:
-                case Cue():
-                    self.tally.cues += 1
-                case Suppression():
-                    self.tally.suppressions[outcome.reason] += 1
-            self._tell(outcome)
+            self._told(outcome)
+
+    def _told(self, outcome: Outcome) -> None:
+        self.tally.add(outcome)
+        self._tell(outcome)

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from peep.mixer.commands import BEATS, PULSE_VOICE, VOICES, Beat, Level, Play
-from peep.mixer.mixer import Cue, Mixer, Suppression
+from peep.mixer.mixer import Mixer
+from peep.mixer.outcomes import Cue, Suppression
 from peep.mixer.voices import ALERT_VOICES, BACKLOG_AGE_S, BACKLOG_EVENTS
 from peep.reasons import Reason
 from peep.signals import Event, Heartbeat, State, Tier
@@ -205,7 +206,7 @@ def test_a_layer_follows_the_worst_of_all_hosts():
 
 
 def test_states_held_at_once_are_bounded(monkeypatch):
-    monkeypatch.setattr("peep.mixer.mixer.MAX_HELD", 2)
+    monkeypatch.setattr("peep.mixer.layers.MAX_HELD", 2)
     machine = mixer()
     for origin in "abc":
         machine.feed(State(name="load", value=0.1), 0.0, origin)
@@ -213,6 +214,66 @@ def test_states_held_at_once_are_bounded(monkeypatch):
     machine.forget("a")
     machine.feed(State(name="load", value=0.7), 0.0, "c")
     assert isinstance(outcomes(machine)[-1], Cue)
+
+
+def test_what_a_leader_says_again_is_unchanged_and_what_others_say_is_masked():
+    machine = mixer()
+    for value, origin in ((0.9, "a"), (0.5, "b"), (0.9, "a"), (0.5, "b"), (0.6, "b")):
+        machine.feed(State(name="load", value=value), 0.0, origin)
+    masked, unchanged = Reason.MASKED, Reason.UNCHANGED
+    said = [outcome.reason for outcome in outcomes(machine)[1:]]
+    assert said == [masked, unchanged, masked, masked]
+
+
+def test_a_leader_that_moves_or_yields_is_followed():
+    machine = mixer()
+    machine.feed(State(name="load", value=0.9), 0.0, "a")
+    machine.feed(State(name="load", value=0.5, pan=0.2), 0.0, "b")
+    (moved,) = machine.feed(State(name="load", value=0.9, pan=-0.4), 0.0, "a")
+    assert (moved.value, moved.pan) == (0.9, -0.4)
+    (louder,) = machine.feed(State(name="load", value=0.9, gain_db=1.0), 0.0, "a")
+    assert louder.gain_db == 1.0
+    (yielded,) = machine.feed(State(name="load", value=0.1), 0.0, "a")
+    assert (yielded.value, yielded.pan) == (0.5, 0.2)
+    assert isinstance(outcomes(machine)[-1], Cue)
+    machine.feed(State(name="load", value=0.3), 0.0, "a")
+    (unread,) = machine.feed(State(name="load", value=float("nan")), 0.0, "b")
+    assert unread.value == 0.3
+
+
+def test_a_flood_of_names_is_looked_up_anew_and_sounds_the_same(monkeypatch):
+    monkeypatch.setattr("peep.mixer.mixer.MAX_KINDS", 2)
+    monkeypatch.setattr("peep.mixer.layers.MAX_NAMES", 2)
+    machine = mixer()
+    for now in range(9):
+        (play,) = machine.feed(Event(name=f"ssh.n{now % 3}"), float(now))
+        assert play.sound == "frog"
+        (level,) = machine.feed(State(name=f"load.n{now % 3}", value=now / 9), 0.0)
+        assert level.layer == "wind"
+    (silent,) = machine.forget("")
+    assert silent.value is None
+
+
+def test_a_number_comes_back_in_every_outcome():
+    machine = mixer()
+    long = Event(name="ssh", tier=Tier.NOTABLE)
+    signals = [
+        Event(name="odd"),
+        State(name="load", value=0.5),
+        State(name="load", value=0.5),
+        Heartbeat(name="h", rate_hz=1.0),
+        Heartbeat(name="h", rate_hz=1.0),
+        *[ALERT] * VOICES,
+        *[long] * (BACKLOG_EVENTS + 1),
+    ]
+    for number, signal in enumerate(signals, 1):
+        machine.feed(signal, 0.0, "a", number=number)
+    machine.feed(long, 0.0, "a", 9.0, number=len(signals) + 1)
+    machine.handle_timer(2.0)
+    machine.handle_timer(9.0)
+    told = outcomes(machine)
+    assert sorted(o.number for o in told) == list(range(1, len(signals) + 2))
+    assert {o.number: o.signal for o in told}[1].name == "odd"
 
 
 def test_a_heartbeat_beats_changes_and_stops():

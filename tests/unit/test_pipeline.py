@@ -5,10 +5,10 @@ import random
 from test_mixer import ALERT, BANK, THEME
 
 from peep.mixer.commands import Level, Play
-from peep.mixer.mixer import Cue
+from peep.mixer.outcomes import Cue, Suppression
 from peep.reasons import Reason
 from peep.server.pipeline import Pipeline
-from peep.signals import Event, State
+from peep.signals import Event, State, Tier
 from peep.sound.fake import RecordingEngine
 
 
@@ -53,3 +53,25 @@ def test_what_waited_sounds_when_its_time_comes():
     line.feed(Event(name="ssh"), 0.0)
     line.handle_timer(line.next_timer())
     assert engine.commands[-1].sound == "frog"
+
+
+def test_what_a_cue_carries_is_counted_as_heard():
+    told = []
+    line, _ = pipeline(told.append)
+    for number in range(1, 11):
+        line.feed(ALERT, 0.0, "a", 60.0, number)
+    line.handle_timer(line.next_timer())
+    lost = Event(name="peep.agent-lost", tier=Tier.ALERT)
+    line.feed(lost, 3.0)
+    assert [(cue.number, len(cue.carried)) for cue in told] == [(1, 0), (2, 8), (0, 0)]
+    tally = line.tally
+    assert (tally.signals, tally.cues, tally.late, tally.groups) == (11, 11, 10, 2)
+
+
+def test_what_is_not_to_be_mixed_is_accounted_for():
+    told = []
+    line, engine = pipeline(told.append)
+    line.suppress(ALERT, Reason.REPEATED, 7)
+    assert told == [Suppression(ALERT, Reason.REPEATED, 7)]
+    assert (line.tally.signals, line.tally.suppressions.total()) == (1, 1)
+    assert engine.commands == []
