@@ -16,6 +16,7 @@ MAX_NAME_LENGTH = 64
 MAX_COUNT = 1_000_000_000  # a folded storm's count; bounds what a peer may claim
 MAX_RATE_HZ = 20.0  # faster beats fuse into a tone
 MAX_TEXT_LENGTH = 1024
+MAX_ID = 2**63 - 1  # of an origin or a serial: what SQLite calls an integer
 GAIN_RANGE_DB = (-60.0, 12.0)
 
 # `a.b-c_d`, each part starting with a letter or digit: safe in YAML, metrics,
@@ -32,8 +33,16 @@ class Tier(enum.IntEnum):
     ALERT = 2
 
 
+# Origin and serial; what is known again by it is the event, however often it comes.
+SignalId = tuple[int, int]
+
+
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something happened once. `when` is Unix seconds on the agent's clock."""
+    """Something happened once. `when` is Unix seconds on the agent's clock.
+
+    `origin` and `serial` are its id, given where it was born, of 63 bits each: a file
+    and an offset in it, or a process and a counter. Origin 0 is no id.
+    """
 
     name: str
     tier: Tier = Tier.ROUTINE
@@ -45,6 +54,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     instance: str = ""
     text: str = ""
     when: float = 0.0
+    origin: int = 0
+    serial: int = 0
 
 
 class State(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -23,7 +23,16 @@ from mutations import Mutator, honest_body
 from wires import Wires, agent_machine, server_machine
 
 from peep.protocol import agent as agents
-from peep.protocol import discovery, links, server, sessions, wire
+from peep.protocol import (
+    discovery,
+    links,
+    mail,
+    outbox,
+    registry,
+    server,
+    sessions,
+    wire,
+)
 from peep.protocol.events import AgentLate, AgentLeft, AgentLost, Dropped, Lapsed
 from peep.protocol.keys import ClassKey
 from peep.protocol.packets import PacketType
@@ -225,7 +234,7 @@ class Attack:
         """Return a sequence number that a window takes, most of the time."""
         if self.rng.random() < 0.01:
             return self.rng.getrandbits(32)
-        return min(window._highest + self.rng.randrange(1, 4), 2**32 - 1)
+        return min(window.highest + self.rng.randrange(1, 4), 2**32 - 1)
 
 
 class ServerAttack(Attack):
@@ -237,7 +246,7 @@ class ServerAttack(Attack):
         """Return the ids of the honest sessions that live."""
         return {
             key
-            for key, one in self.machine._sessions.items()
+            for key, one in self.machine._registry.sessions.items()
             if one.peer.address in HONEST and one.stage is sessions.Stage.LIVE
         }
 
@@ -252,20 +261,25 @@ class ServerAttack(Attack):
     def tables(self):
         """Return the size and the bound of every table."""
         one = self.machine
-        known = list(one._sessions.values())
+        known = list(one._registry.sessions.values())
         pending = sum(s.stage is sessions.Stage.PENDING for s in known)
-        if one._pending != pending or len(one._registered) != len(known):
-            raise Failure(f"tables disagree: {one._pending}, {pending}")
-        if sum(map(len, one._by_agent.values())) != len(known):
+        if one._registry.pending != pending or len(one._registry._registered) != len(
+            known
+        ):
+            raise Failure(f"tables disagree: {one._registry.pending}, {pending}")
+        if sum(map(len, one._registry._by_agent.values())) != len(known):
             raise Failure("tables disagree: by agent")
-        soft = [len(s.soft) for s in (*known, *one._dumb.values())]
+        soft = [len(s.soft) for s in (*known, *one._registry._dumb.values())]
         return {
-            "sessions": (len(known), server.MAX_SESSIONS),
-            "pending": (pending, server.MAX_PENDING),
-            "dumb": (len(one._dumb), server.MAX_DUMB),
+            "sessions": (len(known), registry.MAX_SESSIONS),
+            "pending": (pending, registry.MAX_PENDING),
+            "dumb": (len(one._registry._dumb), registry.MAX_DUMB),
             "lost": (len(one._lost), server.MAX_LOST),
             "soft": (max(soft, default=0), sessions.MAX_SOFT),
-            "heap": (len(one._heap), 2 * (len(known) + len(one._dumb)) + 1024),
+            "heap": (
+                len(one._registry._heap),
+                2 * (len(known) + len(one._registry._dumb)) + 1024,
+            ),
             "untold": (len(one._events) + len(one._out) + len(one._door.out), 0),
         }
 
@@ -281,7 +295,7 @@ class ServerAttack(Attack):
             sequence = self.rng.getrandbits(32)
             body = honest_body(kind, self.rng)
             return self._datagram(kind, body, sender, sequence=sequence), source
-        everyone = self.machine._sessions.values()
+        everyone = self.machine._registry.sessions.values()
         known = [one for one in everyone if one.peer.address not in HONEST]
         if not known:
             return self._register()
@@ -349,9 +363,10 @@ class AgentAttack(Attack):
         queues = [len(link.queue) for link in one._links.values()]
         return {
             "links": (len(one._links), agents.MAX_LINKS),
-            "queue": (max(queues, default=0), agents.MAX_QUEUE),
-            "soft": (len(one._soft), agents.MAX_SOFT),
-            "ring": (len(one._ring), agents.MAX_RING),
+            "queue": (max(queues, default=0), mail.MAX_QUEUE),
+            "soft": (len(one._mail._soft._latest), mail.MAX_SOFT),
+            "ring": (len(one._mail._ring), mail.MAX_RING),
+            "alerts": (len(one._mail.outbox), outbox.MAX_ALERTS),
             "asked": (len(seeker._asked), discovery.MAX_ASKED),
             "planned": (len(seeker._planned), discovery.MAX_ASKED),
             "untold": (len(one._events) + len(one._out) + len(seeker.out), 0),
@@ -377,7 +392,9 @@ class AgentAttack(Attack):
         kind = rng.choice((PacketType.RENEW, PacketType.ACK, rng.choice(WORDS)))
         more = {"key_id": link.key_id, "sequence": self._ahead(link.window)}
         if link.transport is not None:
-            mole = self.world.machines[SEALED_MOLE_SERVER]._sessions.get(link.session)
+            mole = self.world.machines[SEALED_MOLE_SERVER]._registry.sessions.get(
+                link.session
+            )
             if mole is None:
                 return self.mutator.mutated(), link.address
             more["sequence"] = mole.sequence = mole.sequence + 1

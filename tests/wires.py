@@ -6,8 +6,11 @@ import random
 from peep.protocol.addresses import Broadcast
 from peep.protocol.agent import AgentConfig, AgentProtocol
 from peep.protocol.door import ServerConfig
+from peep.protocol.events import SignalReceived
+from peep.protocol.outbox import is_alert
 from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
 from peep.protocol.server import ServerProtocol
+from peep.server.alerts import Alerts, Take
 
 
 def agent_machine(number=1, classes=("public",), seed=1, **more):
@@ -28,9 +31,15 @@ def server_machine(number=100, classes=("public",), seed=2, **more):
 
 
 class Wires:
-    """Carries datagrams between machines at addresses; remembers everything."""
+    """Carries datagrams between machines at addresses; remembers everything.
 
-    def __init__(self, now=1000.0):
+    A server's alerts are recorded the moment they come, unless `records` is False.
+    """
+
+    def __init__(self, now=1000.0, *, records=True):
+        self.records = records
+        self.alerts = {}
+        self._receipts = False
         self.now = now
         self.machines = {}
         self.sent = []  # (time, from, to, bytes), lost ones included
@@ -100,7 +109,25 @@ class Wires:
                         (self.now + 0.001, self._count, address, reached, data),
                     )
         while (event := machine.next_event()) is not None:
-            self.events[address].append(event)
+            if self._is_new(address, event):
+                self.events[address].append(event)
+        if self._receipts:
+            self._receipts = False
+            self._pump(address)
+
+    def _is_new(self, address, event):
+        """Do what a server's app does with an alert: record it, and receipt it."""
+        heard = isinstance(event, SignalReceived) and is_alert(event.signal)
+        if not heard or not self.records:
+            return True
+        alerts = self.alerts.setdefault(address, Alerts())
+        signal, identity = event.signal, event.way.identity
+        key = (int.from_bytes(identity, "big"), signal.origin, signal.serial)
+        take = alerts.take(key)
+        alerts.settle([key], [])
+        self.machines[address].receipt(event.way, [(signal.origin, signal.serial)])
+        self._receipts = True
+        return take is Take.HEAR
 
     def _reach(self, to):
         if not isinstance(to, Broadcast):

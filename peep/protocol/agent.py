@@ -2,8 +2,7 @@
 
 Finding servers is discovery.py's. A lapsed or lost server starts a new burst there.
 
-Alone, the agent keeps the last events in a ring; states and heartbeats are soft: the
-latest of each is told to every new server and repeated every `repeat_s`.
+What it has to say, and to whom, is mail.py's.
 
 A class with a key is sealed: the keys of the shared classes are tried, newest first,
 and no open session is made with a server that shares one. The seal is noise.py's.
@@ -12,24 +11,22 @@ and no open session is made with a server that shares one. The seal is noise.py'
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections import OrderedDict, deque
+from collections import deque
 from typing import TYPE_CHECKING
 
 from peep.errors import RemoteProtocolError
-from peep.protocol import lease, packets, wire
+from peep.protocol import hello, lease, packets, wire
 from peep.protocol.addresses import Address, Datagram
-from peep.protocol.batch import Born, pack
-from peep.protocol.classes import NONE
-from peep.protocol.discovery import SeekConfig, Seeker, split
-from peep.protocol.events import Dropped, Gone, Joined, Lapsed, Refused
+from peep.protocol.batch import Born, ids_of
+from peep.protocol.discovery import SeekConfig, Seeker
+from peep.protocol.events import Confirmed, Dropped, Gone, Joined, Lapsed, Refused
 from peep.protocol.links import Link, Stage
-from peep.protocol.sealing import Keys, initiate
+from peep.protocol.mail import Mail
+from peep.protocol.sealing import Keys
 from peep.reasons import Reason
-from peep.signals import Event, Signal, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from random import Random
 
     from peep.protocol.addresses import Address
@@ -37,21 +34,20 @@ if TYPE_CHECKING:
     from peep.protocol.keys import ClassKey
     from peep.protocol.packets import Packet
     from peep.protocol.policy import Network
-    from peep.signals import Signal
+    from peep.signals import Signal, SignalId
 
 HANDSHAKE_GAPS_S = (0.25, 0.5, 1.0, 2.0, 2.5)
+# After a handshake that failed: for want of luck it is tried again soon, and then ever
+# later; a refusal may need a person.
+AGAIN_S = 2.0
+LATER_S = 60.0
+MAX_FAILURES = 5  # that are counted: 2 s doubled so often is more than a minute
 # A fresh handshake long before sequence numbers run out at 2**32.
 REKEY_AT = 1 << 31
 WAKE_S = 60.0  # longer than any timer of a leased agent waits: the host was suspended
-COMPANY_S = 0.02  # a routine signal waits so long for others
 
 # Bounds. A network full of false servers must not fill an agent's memory.
 MAX_LINKS = 32
-# Of 1,200, what is left beside header, seal and the longest host name.
-MAX_INTRODUCTION_BYTES = 1200 - 28 - 16 - 256 - 20
-MAX_SOFT = 1024  # states and heartbeats by name; a source that invents names
-MAX_RING = 4096  # events kept while alone: a minute of a busy log
-MAX_QUEUE = 8192  # signals waiting in one link for the next flush
 
 
 class AgentConfig(SeekConfig, frozen=True, kw_only=True):
@@ -66,7 +62,12 @@ class AgentConfig(SeekConfig, frozen=True, kw_only=True):
 
 
 _SESSION = frozenset(
-    {packets.PacketType.ACK, packets.PacketType.RENEW, packets.PacketType.BYE}
+    {
+        packets.PacketType.ACK,
+        packets.PacketType.RENEW,
+        packets.PacketType.RECEIPT,
+        packets.PacketType.BYE,
+    }
 )
 
 
@@ -86,12 +87,11 @@ class AgentProtocol:
         self._links: dict[bytes, Link] = {}
         self._keys = Keys(config.keys)
         self._seeker = Seeker(config, rng.random, self._known)
-        self._soft: OrderedDict[str, Signal] = OrderedDict()
-        self._ring: deque[Born] = deque(maxlen=MAX_RING)
+        self._mail = Mail(config.repeat_s, self._new_id, rng.random, self._say)
         self._out: list[Datagram] = []
         self._events: deque[AgentEvent] = deque()
         self._handled_at = float("inf")
-        self.overflowed = 0  # events pushed out of the ring or a full queue
+        self._failures = 0  # handshakes that came to nothing since the last lease
 
     # -- what the driver calls --------------------------------------------
 
@@ -103,25 +103,32 @@ class AgentProtocol:
         """Send what waits, and say BYE to every server."""
         for link in self._links.values():
             if link.stage is Stage.LEASED:
-                self._flush(link, now)
+                self._mail.flush(link, now)
                 self._say(link, packets.Bye())
         self._links.clear()
         self._seeker.stop()
 
-    def send(self, signal: Signal, now: float, age_s: float = 0.0) -> None:
-        """Queue a signal for every leased server."""
-        born = Born(signal, now - age_s)
-        if not isinstance(signal, Event):
-            self._soft[signal.name] = signal
-            self._soft.move_to_end(signal.name)
-            if len(self._soft) > MAX_SOFT:
-                self._soft.popitem(last=False)
-        leased = [k for k in self._links.values() if k.stage is Stage.LEASED]
-        for link in leased:
-            self._queue(link, born, now)
-        if not leased and isinstance(signal, Event):
-            self.overflowed += len(self._ring) == MAX_RING
-            self._ring.append(born)
+    def send(
+        self, signal: Signal, now: float, age_s: float = 0.0, *, again: bool = False
+    ) -> None:
+        """Queue a signal for every leased server.
+
+        `again`: another process of this agent kept it, and may have said it.
+        """
+        self._mail.send(Born(signal, now - age_s, again), now, self._leased())
+
+    @property
+    def overflowed(self) -> int:
+        """Return how many events were pushed out while no server was there."""
+        return self._mail.overflowed
+
+    def forget(self, alerts: Iterable[SignalId]) -> None:
+        """Give up alerts for which whoever keeps them has no room."""
+        self._mail.forget(alerts, self._links.values())
+
+    def unconfirmed(self) -> int:
+        """Return how many alerts wait for a receipt."""
+        return len(self._mail.outbox)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -138,7 +145,7 @@ class AgentProtocol:
         rekey = self._keys.for_classes(self.classes) != before
         for link in list(self._links.values()):
             if link.stage is Stage.LEASED:
-                self._flush(link, now)
+                self._mail.flush(link, now)
                 self._say(link, packets.Bye() if rekey else self._introduction())
             if rekey:
                 self._drop(link, now)
@@ -191,8 +198,8 @@ class AgentProtocol:
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return what is to be sent now, and forget it."""
         for link in list(self._links.values()):
-            if link.flush_at is not None and now >= link.flush_at:
-                self._flush(link, now)
+            if link.stage is Stage.LEASED and link.flush_due(now):
+                self._mail.flush(link, now)
             if link.sequence >= REKEY_AT and link.stage is Stage.LEASED:
                 self._say(link, packets.Bye())
                 self._drop(link, now)
@@ -206,7 +213,7 @@ class AgentProtocol:
 
     def leased(self) -> int:
         """Return how many servers hear this agent now."""
-        return sum(k.stage is Stage.LEASED for k in self._links.values())
+        return len(self._leased())
 
     # -- words from outside -------------------------------------------------
 
@@ -250,7 +257,8 @@ class AgentProtocol:
         keys = self._keys.for_classes(classes)
         for key_id in [key.key_id for key in keys] or [0]:
             self._config.policy.check_key(key_id)
-        link = self._links[header.sender] = Link(header.sender, address, keys)
+        link = Link(header.sender, address, keys, self._rng.random)
+        self._links[header.sender] = link
         link.cookie = found.cookie
         self._register(link)
         self._handshake(link, now)
@@ -263,23 +271,13 @@ class AgentProtocol:
             raise RemoteProtocolError(Reason.UNASKED)
         if link.stage is not Stage.ASKED:
             return  # the answer to a repeated REGISTER
-        # A copy: a true GRANT must still be read after one whose header was changed.
-        hello, handshake = body.hello, copy.copy(link.handshake)
-        if handshake is not None:
-            hello = handshake.read(hello)
-        terms = wire.read_inner(hello, packets.Terms)
-        if terms.session != header.session or terms.server_id != header.sender:
-            raise RemoteProtocolError(Reason.MALFORMED, "swapped ids")
-        link.lease_s = self._acceptable(terms.lease_s)
-        if handshake is not None:
-            link.transport, link.handshake = handshake.transport(), None
+        hello.accept(link, header, body, self._config.lease_s)
         # Two servers cannot share an address: the one we knew there is dead.
         for other in [k for k in self._links.values() if k.address == address]:
             if other is not link:
                 del self._links[other.server_id]
-                self._keep(other.queue)
                 self._events.append(Gone(address))
-        link.session = header.session
+                self._part(other)
         link.heard_at = now
         link.stage = Stage.GREETED
         link.tries = 0
@@ -324,13 +322,18 @@ class AgentProtocol:
         link.heard_at = now
         if isinstance(body, packets.Bye):
             self._drop(link, now)
-            return
+        else:
+            self._on_word(link, body, header.sequence, now)
+
+    def _on_word(self, link: Link, body: Packet, sequence: int, now: float) -> None:
         if isinstance(body, packets.Renew):
             # A length that cannot be taken changes nothing, and is answered, too.
             if body.lease_s != packets.ANY_LEASE:
                 with contextlib.suppress(RemoteProtocolError):
-                    link.lease_s = self._acceptable(body.lease_s)
-            self._say(link, packets.Ack(header.sequence))
+                    link.lease_s = hello.acceptable(body.lease_s, self._config.lease_s)
+            self._say(link, packets.Ack(sequence))
+        if isinstance(body, packets.Renew | packets.Receipt):
+            self._confirm(self._mail.receipt(link, ids_of(body.recorded)))
         if link.stage is Stage.LAPSED or (
             link.stage is Stage.GREETED and isinstance(body, packets.Ack)
         ):
@@ -338,15 +341,6 @@ class AgentProtocol:
         if link.stage is Stage.LEASED:
             link.tries = 0
             link.retry_at = now + lease.ASK_AT * link.lease_s
-
-    def _acceptable(self, lease_s: int) -> float:
-        asked = self._config.lease_s
-        longest = max(packets.MIN_LEASE_S, asked)
-        if asked == packets.ANY_LEASE:
-            longest = packets.MAX_LEASE_S
-        if not packets.MIN_LEASE_S <= lease_s <= longest:
-            raise RemoteProtocolError(Reason.MALFORMED, "lease out of bounds")
-        return float(lease_s)
 
     # -- what comes due -----------------------------------------------------
 
@@ -372,10 +366,9 @@ class AgentProtocol:
     def _keep_lease(self, link: Link, now: float) -> None:
         if now >= link.heard_at + link.lease_s:
             link.stage = Stage.LAPSED
-            link.retry_at = link.flush_at = None
-            self._keep(link.queue)
-            link.queue = []
+            link.retry_at = None
             self._events.append(Lapsed(link.address))
+            self._part(link)
             self._seeker.start(now)
             return
         if link.retry_at is not None and now >= link.retry_at:
@@ -383,8 +376,7 @@ class AgentProtocol:
             self._say(link, packets.Renew())
             link.retry_at = now + lease.retry(link.tries, self._rng.random)
         if now >= link.repeat_at:
-            for signal in self._soft.values():
-                self._queue(link, Born(signal, now), now)
+            self._mail.repeat(link, now)
             link.repeat_at = now + self._config.repeat_s
 
     def _known(self) -> list[bytes]:
@@ -393,17 +385,12 @@ class AgentProtocol:
             k.server_id for k in self._links.values() if k.stage is not Stage.LAPSED
         ]
 
+    def _leased(self) -> list[Link]:
+        return [k for k in self._links.values() if k.stage is Stage.LEASED]
+
     def _register(self, link: Link) -> None:
-        """Make the REGISTER for a link's first key, or the open one."""
-        link.nonce = self._new_id(packets.ID_BYTES)
-        header = wire.Header(self._config.agent_id, link.nonce, key_id=link.key_id)
-        hello = wire.write_inner(packets.Wish(self._config.lease_s))
-        if link.keys:
-            head = wire.encode_head(header, packets.PacketType.REGISTER)
-            link.handshake = initiate(link.keys[0], head, link.cookie)
-            hello = link.handshake.write(hello)
-        link.register = wire.encode(header, packets.Register(link.cookie, hello))
-        link.tries = 0
+        nonce = self._new_id(packets.ID_BYTES)
+        hello.register(link, self._config.agent_id, nonce, self._config.lease_s)
 
     def _next_key(self, link: Link, now: float) -> None:
         """Try the next older key: the server seems not to hold this one."""
@@ -420,37 +407,29 @@ class AgentProtocol:
         link.tries += 1
 
     def _introduction(self) -> packets.Classes:
-        """Return who this is; of very many or long classes and labels, what fits."""
-        host, room = self._config.host, MAX_INTRODUCTION_BYTES
-        labels: dict[str, str] = {}
-        for name, value in self._config.labels.items():
-            room -= len(name) + len(value) + 4
-            if room > MAX_INTRODUCTION_BYTES // 2 and len(labels) < packets.MAX_LABELS:
-                labels[name] = value
-        classes = split(self.classes, MAX_INTRODUCTION_BYTES // 2)
-        return packets.Classes(host, classes[0] if classes else [NONE], labels)
+        return hello.introduction(self._config.host, self.classes, self._config.labels)
 
     def _ask_all(self) -> None:
         """After a suspend, ask first: the server may have given us up."""
-        for link in self._links.values():
-            if link.stage is Stage.LEASED:
-                self._say(link, packets.Renew())
+        for link in self._leased():
+            self._say(link, packets.Renew())
 
     def _lease(self, link: Link, now: float) -> None:
         link.stage = Stage.LEASED
         link.repeat_at = now  # tells every state at once
         class_name = link.keys[0].class_name if link.keys else ""
         self._events.append(Joined(link.address, link.lease_s, class_name))
-        for born in self._ring:
-            self._queue(link, born, now)
-        self._ring.clear()
+        self._failures = 0
+        self._mail.join(link, now)
 
     def _drop(self, link: Link, now: float) -> None:
-        self._keep(link.queue)
         del self._links[link.server_id]
         self._events.append(Gone(link.address))
+        self._part(link)
         if link.stage is Stage.ASKED:
-            self._seeker.later(now)
+            after_s = LATER_S if link.hinted else AGAIN_S * 2**self._failures
+            self._failures = min(self._failures + 1, MAX_FAILURES)
+            self._seeker.later(now, min(LATER_S, after_s))
         else:
             self._seeker.start(now)
 
@@ -464,27 +443,10 @@ class AgentProtocol:
         seal = None if link.transport is None else link.transport.seal
         self._out.append(Datagram(wire.encode(header, body, seal), link.address))
 
-    def _queue(self, link: Link, born: Born, now: float) -> None:
-        if len(link.queue) >= MAX_QUEUE:
-            self._flush(link, now)
-        link.queue.append(born)
-        alert = isinstance(born.signal, Event) and born.signal.tier is Tier.ALERT
-        if alert:
-            link.flush_at = now
-        elif link.flush_at is None:
-            link.flush_at = now + COMPANY_S
+    def _part(self, link: Link) -> None:
+        others = [k for k in self._leased() if k is not link]
+        self._confirm(self._mail.part(link, others))
 
-    def _flush(self, link: Link, now: float) -> None:
-        sealed = link.transport is not None
-        for body in pack(link.queue, now, self._config.repeat_s, sealed=sealed):
-            self._say(link, body)
-        link.queue = []
-        link.flush_at = None
-
-    def _keep(self, queue: list[Born]) -> None:
-        """Put unsent events back into the ring if nobody else hears them."""
-        events = [b for b in queue if isinstance(b.signal, Event)]
-        if not self.leased():
-            full = len(self._ring) + len(events) - MAX_RING
-            self.overflowed += max(0, full)
-            self._ring.extend(events)
+    def _confirm(self, alerts: Sequence[SignalId]) -> None:
+        if alerts:
+            self._events.append(Confirmed(tuple(alerts)))

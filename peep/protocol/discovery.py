@@ -32,7 +32,6 @@ ANSWER_WINDOW_S = 5.0  # an OFFER later than this answers nothing
 START_JITTER_S = 0.1
 ANSWER_SPREAD_S = 0.25
 ANSWERS_PER_S = 1000.0  # that a server takes without losing any
-LATER_S = 60.0  # after a handshake that failed: its cause may need a person
 ASK_TIMES = 4  # after an ANNOUNCE, until there is an offer: the next is minutes off
 ASK_AGAIN_S = 1.0  # per address: an announcement storm must not become ours
 MAX_ASKED = 256  # addresses remembered for that; a storm of false servers
@@ -102,11 +101,11 @@ class Seeker:
         self._step = 0
         self._at = now + START_JITTER_S * self._chance()
 
-    def later(self, now: float) -> None:
-        """Begin a burst in a while, unless one is under way."""
+    def later(self, now: float, after_s: float) -> None:
+        """Begin a burst in a while, more or less, unless one is under way."""
         if self._at is None:
             self._step = 0
-            self._at = now + LATER_S * (0.75 + self._chance() / 2)
+            self._at = now + after_s * (0.75 + self._chance() / 2)
 
     def stop(self) -> None:
         """Ask no more."""

@@ -5,7 +5,7 @@ import msgspec
 from peep.protocol.addresses import Address
 from peep.protocol.packets import ExceptionCode
 from peep.reasons import Reason
-from peep.signals import Signal
+from peep.signals import Signal, SignalId
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -54,7 +54,13 @@ class Refused(msgspec.Struct, frozen=True):
     code: ExceptionCode
 
 
-AgentEvent = Joined | Lapsed | Gone | Refused | Dropped
+class Confirmed(msgspec.Struct, frozen=True):
+    """These alerts are on record wherever they had to be: they may be forgotten."""
+
+    ids: tuple[SignalId, ...]
+
+
+AgentEvent = Joined | Lapsed | Gone | Refused | Dropped | Confirmed
 
 
 class AgentJoined(msgspec.Struct, frozen=True):
@@ -91,13 +97,34 @@ class AgentLeft(msgspec.Struct, frozen=True):
     dumb: bool = False
 
 
-class SignalReceived(msgspec.Struct, frozen=True):
-    """A signal was admitted."""
+class Way(msgspec.Struct, frozen=True, gc=False):
+    """The session, or the dumb sender, that a signal came by: its receipt goes there.
+
+    `identity` (8 bytes) is who says it: another one for the same agent id in open words
+    and under each class's key, so that nobody can spoil the ids of who holds a key.
+    """
+
+    identity: bytes
+    agent_id: bytes
+    session: bytes
+    address: Address
+
+
+NO_WAY = Way(b"", b"", b"", ("", 0))
+
+
+class SignalReceived(msgspec.Struct, frozen=True, gc=False):
+    """A signal was admitted.
+
+    `again`: the agent said it in an earlier session, where it may have been heard.
+    """
 
     peer: Peer
     class_name: str
     signal: Signal
     age_s: float
+    again: bool = False
+    way: Way = NO_WAY
 
 
 ServerEvent = (
@@ -109,3 +136,20 @@ ServerEvent = (
     | SignalReceived
     | Dropped
 )
+
+
+class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server knows of one sender now. `stage` is live, late or dumb.
+
+    `missed` counts datagrams that were sent, by their numbers, and did not come.
+    """
+
+    peer: Peer
+    classes: tuple[str, ...]
+    stage: str
+    sealed: bool
+    lease_s: float
+    lease_left_s: float
+    datagrams: int
+    missed: int
+    signals: int

@@ -15,12 +15,14 @@ import enum
 from typing import TYPE_CHECKING
 
 from peep.protocol import lease, wire
+from peep.protocol.outbox import Flight
 from peep.protocol.window import Window
 
 if TYPE_CHECKING:
     from peep.protocol.addresses import Address
     from peep.protocol.batch import Born
     from peep.protocol.keys import ClassKey
+    from peep.protocol.lease import Chance
     from peep.protocol.noise import Initiator, Transport
 
 
@@ -37,7 +39,7 @@ class Link:
     """One server, as this agent knows it."""
 
     def __init__(
-        self, server_id: bytes, address: Address, keys: list[ClassKey]
+        self, server_id: bytes, address: Address, keys: list[ClassKey], chance: Chance
     ) -> None:
         self.server_id = server_id
         self.address = address
@@ -58,6 +60,7 @@ class Link:
         self.repeat_at = 0.0
         self.queue: list[Born] = []
         self.flush_at: float | None = None
+        self.flight = Flight(chance)
         self.hinted = False
 
     @property
@@ -65,11 +68,17 @@ class Link:
         """Return the id of the key in use, 0 if the session is open."""
         return self.keys[0].key_id if self.keys else 0
 
+    def flush_due(self, now: float) -> bool:
+        """Say whether there is something to be said by now."""
+        times = (self.flush_at, self.flight.next_timer())
+        return any(at is not None and now >= at for at in times)
+
     def next_timer(self) -> float:
         """Return when this link wants to be looked at."""
-        times = [t for t in (self.retry_at, self.flush_at) if t is not None]
+        times = [self.retry_at]
         if self.stage is Stage.LEASED:
             times += [self.heard_at + self.lease_s, self.repeat_at]
+            times += [self.flush_at, self.flight.next_timer()]
         elif self.stage is Stage.LAPSED:
             times.append(self.heard_at + lease.LOST_AT * self.lease_s)
-        return min(times)
+        return min(t for t in times if t is not None)

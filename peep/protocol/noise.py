@@ -55,6 +55,7 @@ HANDSHAKE_BYTES = KEY_BYTES + TAG_BYTES  # what a handshake message adds to its 
 MAX_MESSAGE_BYTES = 65535  # section 3; a datagram holds less
 MAX_SEQUENCE = 0xFFFF_FFFF  # a header says no more; a session makes itself new before
 
+_NONCE = struct.Struct("<4xI4x")
 _NAME = b"Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s"
 
 
@@ -63,7 +64,7 @@ class Transport:
 
     def __init__(self, send_key: bytes, receive_key: bytes) -> None:
         self._sender = ChaCha20Poly1305(send_key)
-        self._receiver = ChaCha20Poly1305(receive_key)
+        self._decrypt = ChaCha20Poly1305(receive_key).decrypt
         self._sealed = -1
 
     def seal(self, sequence: int, associated: bytes, plaintext: bytes) -> bytes:
@@ -82,9 +83,12 @@ class Transport:
 
         The same message opens again: replays are the caller's window to refuse.
         """
-        if not 0 <= sequence <= MAX_SEQUENCE:
-            raise RemoteProtocolError(Reason.BAD_SEAL)
-        return _open(self._receiver, _nonce(sequence), associated, ciphertext)
+        if len(ciphertext) > MAX_MESSAGE_BYTES:
+            raise _too_large(ciphertext)
+        try:  # as in _open; a server does this for every datagram
+            return self._decrypt(_NONCE.pack(sequence), ciphertext, associated)
+        except (InvalidTag, struct.error):  # the latter is a sequence that is none
+            raise RemoteProtocolError(Reason.BAD_SEAL) from None
 
 
 class _Symmetric:
@@ -260,19 +264,26 @@ def _hmac(key: bytes, data: bytes) -> bytes:
 
 
 def _nonce(number: int) -> bytes:
-    """Return 4 bytes of zeros and the number, little-endian (section 12.3)."""
-    return struct.pack("<4xQ", number)
+    """Return 4 bytes of zeros and the number, little-endian (section 12.3).
+
+    Its upper half is always 0: a sequence has 32 bits.
+    """
+    return _NONCE.pack(number)
 
 
 def _open(
     cipher: ChaCha20Poly1305, nonce: bytes, associated: bytes, ciphertext: bytes
 ) -> bytes:
     if len(ciphertext) > MAX_MESSAGE_BYTES:
-        raise RemoteProtocolError(Reason.TOO_LARGE, f"{len(ciphertext)} bytes")
+        raise _too_large(ciphertext)
     try:
         return cipher.decrypt(nonce, ciphertext, associated)
     except InvalidTag:  # too short to hold a tag counts as that, too
         raise RemoteProtocolError(Reason.BAD_SEAL) from None
+
+
+def _too_large(ciphertext: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(Reason.TOO_LARGE, f"{len(ciphertext)} bytes")
 
 
 def _split_message(message: bytes) -> tuple[bytes, bytes]:

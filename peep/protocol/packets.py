@@ -6,8 +6,8 @@ a default; a receiver ignores what it does not know there. Numbers travel as bou
 integers, so that neither NaN nor a huge float can be said at all.
 
 Discovery is open and untrusted: REQUEST, ANNOUNCE, OFFER only propose addresses.
-REGISTER and GRANT shake hands. CLASSES, RENEW, ACK, SIGNALS, BYE live in a session.
-EXCEPTION is a hint and never ends anything.
+REGISTER and GRANT shake hands. CLASSES, RENEW, ACK, SIGNALS, RECEIPT, BYE live in a
+session. EXCEPTION is a hint and never ends anything.
 """
 
 import enum
@@ -20,6 +20,7 @@ from peep.protocol import classes
 from peep.signals import (
     GAIN_RANGE_DB,
     MAX_COUNT,
+    MAX_ID,
     MAX_NAME_LENGTH,
     MAX_RATE_HZ,
     NAME_PATTERN,
@@ -44,6 +45,7 @@ MAX_WIRE_TEXT_BYTES = 640
 MAX_CLASSES = 64  # per packet, as far as they fit
 MAX_HEARD = 16  # ids that fit beside a few classes in a discovery datagram
 MAX_SIGNALS = 256  # more never fit: the smallest takes five bytes
+MAX_RECEIPTS = 1024  # ids in a packet; more never fit
 MAX_LABELS = 32
 MIN_LEASE_S = 10
 MAX_LEASE_S = 300
@@ -66,6 +68,7 @@ class PacketType(enum.IntEnum):
     SIGNALS = 9
     BYE = 10
     EXCEPTION = 11
+    RECEIPT = 12
 
 
 class ExceptionCode(enum.IntEnum):
@@ -93,6 +96,7 @@ Gain = Annotated[
     int, Meta(ge=int(GAIN_RANGE_DB[0] * 10), le=int(GAIN_RANGE_DB[1] * 10))
 ]  # tenths of a decibel
 Age = Annotated[int, Meta(ge=0, le=MAX_AGE_MS)]
+IdPart = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
 
 class Packet(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -169,10 +173,27 @@ class Classes(Packet, frozen=True):
     labels: Annotated[dict[Label, Label], Meta(max_length=MAX_LABELS)] = {}
 
 
+class Ids(Packet, frozen=True):
+    """Ids of events that share an origin: a file and the offsets in it, say."""
+
+    origin: IdPart
+    serials: Annotated[list[IdPart], Meta(max_length=MAX_RECEIPTS)]
+
+
+Receipts = Annotated[list[Ids], Meta(max_length=MAX_SIGNALS)]
+
+
 class Renew(Packet, frozen=True):
     """Are you there? Either side may ask; the answer is ACK."""
 
     lease_s: Lease = ANY_LEASE  # the server's word on the length, if it changes
+    recorded: Receipts = []  # the server's latest receipts, should one be lost
+
+
+class Receipt(Packet, frozen=True):
+    """These alerts are on record here: they need not be said again."""
+
+    recorded: Receipts
 
 
 class Ack(Packet, frozen=True):
@@ -225,6 +246,9 @@ Names = Annotated[
 States = Annotated[list[WireState], Meta(max_length=MAX_SIGNALS)]
 Heartbeats = Annotated[list[WireHeartbeat], Meta(max_length=MAX_SIGNALS)]
 RepeatS = Annotated[int, Meta(ge=0, le=86_400)]
+Again = Annotated[
+    list[Annotated[int, Meta(ge=0, lt=MAX_SIGNALS)]], Meta(max_length=MAX_SIGNALS)
+]
 
 
 class Signals(Packet, frozen=True):
@@ -232,6 +256,9 @@ class Signals(Packet, frozen=True):
 
     A new kind is a new list at the end, which an older server passes over. `repeat_s`
     is how often the sender says its states again: after a few of those they are stale.
+    `ids` are those of the events, in their order; origin 0 is none, and so is what is
+    missing at the end. `again` are the numbers, in that order, of the events that were
+    said in an earlier session, and may have been heard there.
     """
 
     names: Names
@@ -239,6 +266,8 @@ class Signals(Packet, frozen=True):
     states: States = []
     heartbeats: Heartbeats = []
     repeat_s: RepeatS = 0
+    ids: Receipts = []
+    again: Again = []
 
 
 class SealedSignals(Packet, frozen=True):
@@ -249,6 +278,8 @@ class SealedSignals(Packet, frozen=True):
     states: States = []
     heartbeats: Heartbeats = []
     repeat_s: RepeatS = 0
+    ids: Receipts = []
+    again: Again = []
 
 
 class Bye(Packet, frozen=True):

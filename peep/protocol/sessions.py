@@ -14,17 +14,22 @@ it falls silent for a few of its own intervals.
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
+import hashlib
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from peep.protocol import lease
+from peep.protocol import lease, wire
+from peep.protocol.events import AgentInfo, Way
 from peep.protocol.window import Window
-from peep.signals import Event, Heartbeat, Signal, State, Tier
+from peep.signals import Event, Signal, Tier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from peep.protocol.events import Peer
     from peep.protocol.keys import ClassKey
     from peep.protocol.noise import Transport
+    from peep.signals import SignalId
 
 PENDING_S = 10.0
 STALE_REPEATS = 3.5  # of a dumb sender's own interval
@@ -34,6 +39,7 @@ DUMB_REPEAT_S = 60  # taken when a dumb sender does not tell its interval
 SIGNALS_PER_S = 25_000.0
 BURST_SIGNALS = 50_000.0
 ALERT_RESERVE = 1_000.0
+RECENT_RECEIPTS = 32  # said again with a RENEW; a lost one costs a repeated alert
 MAX_SOFT = 1024  # names of states per sender whose order is remembered
 
 
@@ -53,29 +59,47 @@ class Sender:
         self.heard_at = now
         self.ticket = 0  # of the one entry in the server's heap that counts
         self.class_name = ""
+        self.way = way_of(peer, wire.NO_SESSION, None)
+        self.told_classes: tuple[str, ...] = ()
+        self.datagrams = 0
+        self.signals = 0
+        self.first = 1  # sequence of the first datagram that was sent to us
         self.window = Window()
         self.tokens = BURST_SIGNALS
         self.tokens_at = now
         self.soft: OrderedDict[str, int] = OrderedDict()
 
-    def spend(self, signal: Signal, now: float) -> bool:
+    def pay(self, signals: int, now: float) -> bool:
+        """Take tokens for so many signals at once; say whether there were as many.
+
+        First the bucket is filled with what time has earned.
+        """
+        if now != self.tokens_at:
+            earned = (now - self.tokens_at) * SIGNALS_PER_S
+            self.tokens = min(BURST_SIGNALS, self.tokens + earned)
+            self.tokens_at = now
+        if self.tokens < signals:
+            return False
+        self.tokens -= signals
+        return True
+
+    def spend(self, signal: Signal) -> bool:
         """Take a token for a signal; say whether there was one.
 
         Alerts may draw on a reserve, so that a chatty host's own flood does not hide
         them.
         """
-        earned = (now - self.tokens_at) * SIGNALS_PER_S
-        self.tokens = min(BURST_SIGNALS, self.tokens + earned)
-        self.tokens_at = now
-        alert = isinstance(signal, Event) and signal.tier is Tier.ALERT
-        if self.tokens < (1 - ALERT_RESERVE if alert else 1):
+        if self.tokens < 1 and (
+            self.tokens < 1 - ALERT_RESERVE
+            or not (isinstance(signal, Event) and signal.tier is Tier.ALERT)
+        ):
             return False
         self.tokens -= 1
         return True
 
     def newest(self, signal: Signal, sequence: int) -> bool:
         """Say whether a state is not older than what is known of it."""
-        if not isinstance(signal, State | Heartbeat):
+        if isinstance(signal, Event):
             return True
         if self.soft.get(signal.name, -1) > sequence:
             return False
@@ -85,19 +109,32 @@ class Sender:
             self.soft.popitem(last=False)
         return True
 
+    def missed(self) -> int:
+        """Return how many datagrams were sent to us and did not come."""
+        return max(0, self.window.highest - self.first + 1 - self.datagrams)
+
 
 class Session(Sender):
     """One agent's session."""
 
-    def __init__(self, peer: Peer, now: float, session: bytes, nonce: bytes) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        now: float,
+        session: bytes,
+        nonce: bytes,
+        key: ClassKey | None = None,
+    ) -> None:
         super().__init__(peer, now)
         self.session = session
         self.nonce = nonce
         self.lease_s = 0.0
         self.longest_s = 0.0  # what the agent asked for: never more is granted
-        self.key: ClassKey | None = None
+        self.key = key
+        self.way = way_of(peer, session, key)
+        self.key_id = 0 if key is None else key.key_id  # 0: the session is open
         self.transport: Transport | None = None
-        self.told_classes: tuple[str, ...] = ()
+        self.recorded: deque[SignalId] = deque(maxlen=RECENT_RECEIPTS)
         self.grant = b""  # as sent: the same REGISTER gets the same GRANT
         self.stage = Stage.PENDING
         self.sequence = 0
@@ -107,10 +144,23 @@ class Session(Sender):
         self.prompted = 0  # and of the latest
         self.introduced = -1  # sequence of the newest CLASSES
 
-    @property
-    def key_id(self) -> int:
-        """Return the id of the session's key, 0 if it is open."""
-        return 0 if self.key is None else self.key.key_id
+    def remember(self, alerts: Iterable[SignalId]) -> None:
+        """Name these receipts again with the next RENEW."""
+        self.recorded.extend(one for one in alerts if one not in self.recorded)
+
+    def info(self, now: float) -> AgentInfo:
+        """Return how this session stands."""
+        return AgentInfo(
+            peer=self.peer,
+            classes=self.told_classes,
+            stage=self.stage.value,
+            sealed=self.key is not None,
+            lease_s=self.lease_s,
+            lease_left_s=self.heard_at + self.lease_s - now,
+            datagrams=self.datagrams,
+            missed=self.missed(),
+            signals=self.signals,
+        )
 
     def due(self) -> float:
         """Return when this session wants to be looked at."""
@@ -127,6 +177,28 @@ class Dumb(Sender):
         super().__init__(peer, now)
         self.repeat_s = DUMB_REPEAT_S
 
+    def info(self, now: float) -> AgentInfo:
+        """Return how this sender stands."""
+        life_s = STALE_REPEATS * self.repeat_s
+        return AgentInfo(
+            peer=self.peer,
+            classes=(self.class_name,),
+            stage="dumb",
+            sealed=False,
+            lease_s=life_s,
+            lease_left_s=self.heard_at + life_s - now,
+            datagrams=self.datagrams,
+            missed=self.missed(),
+            signals=self.signals,
+        )
+
     def due(self) -> float:
         """Return when its silence means that it is gone."""
         return self.heard_at + STALE_REPEATS * self.repeat_s
+
+
+def way_of(peer: Peer, session: bytes, key: ClassKey | None) -> Way:
+    """Return by which way a sender's signals come."""
+    sealed = b"" if key is None else key.class_name.encode()
+    identity = hashlib.blake2b(peer.agent_id, key=sealed, digest_size=8).digest()
+    return Way(identity, peer.agent_id, session, peer.address)

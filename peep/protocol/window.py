@@ -1,7 +1,8 @@
 """A sliding window over sequence numbers: each is taken once.
 
-An integer holds the last WINDOW numbers as bits. What is older than the window is
-refused too, since nobody can say whether it came before (RFC 4303, 3.4.3).
+An integer holds, as bits, those of the last WINDOW numbers that did not come: it is 0
+while all is well. What is older than the window is refused too, since nobody can say
+whether it came before (RFC 4303, 3.4.3).
 """
 
 WINDOW = 1024  # datagrams that may overtake one another within a session
@@ -12,20 +13,24 @@ class Window:
     """Remembers which sequence numbers came."""
 
     def __init__(self) -> None:
-        self._highest = -1
-        self._seen = 0
+        self.highest = -1  # of those that came
+        self._missing = 0  # bit n: the number that lies n below the highest
 
     def take(self, sequence: int) -> bool:
         """Say whether this number is new, and remember it."""
-        ahead = sequence - self._highest
+        ahead = sequence - self.highest
         if ahead > 0:
-            self._seen = ((self._seen << ahead) | 1) & _MASK if ahead < WINDOW else 1
-            self._highest = sequence
+            self.highest = sequence
+            if ahead < WINDOW:
+                skipped = (1 << ahead) - 2
+                self._missing = (self._missing << ahead) & _MASK | skipped
+            else:
+                self._missing = _MASK - 1
             return True
         if ahead <= -WINDOW:
             return False
         bit = 1 << -ahead
-        if self._seen & bit:
+        if not self._missing & bit:
             return False
-        self._seen |= bit
+        self._missing ^= bit
         return True

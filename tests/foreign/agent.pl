@@ -3,11 +3,13 @@
 # peep-protocol(7) alone: agent.pl HOST PORT CLASS HOSTNAME SECONDS
 #
 # It asks the server there by unicast, registers in an open session, sends one alert and
-# one state, stays for so many seconds, and says BYE. One line of standard output for each
-# step, exit 0; what fails is one line of standard error, exit 1.
+# one state, repeats the alert until the server has it on record, stays for so many
+# seconds, and says BYE. One line of standard output for each step, exit 0; what fails is
+# one line of standard error, exit 1.
 #
-# Left out: sealed sessions, a search for servers, and an id that is kept on disk (so if
-# it is killed, its next start does not replace it).
+# Left out: sealed sessions, a search for servers, and a sender id and alerts that are
+# kept on disk (so if it is killed, its next start does not replace it, and an alert that
+# was not confirmed is lost).
 
 use strict;
 use warnings;
@@ -18,12 +20,14 @@ use Socket qw(getaddrinfo SOCK_DGRAM);
 
 use constant {
     REQUEST => 1, OFFER => 3, REGISTER => 4, GRANT => 5, CLASSES => 6, RENEW => 7,
-    ACK => 8, SIGNALS => 9, BYE => 10, EXCEPTION => 11,
+    ACK => 8, SIGNALS => 9, BYE => 10, EXCEPTION => 11, RECEIPT => 12,
     NONE => "\0" x 8, REPEAT_S => 30,    # no session; when states are said again
 };
-my %LIMIT = (OFFER, 464, GRANT, 464, EXCEPTION, 464, RENEW, 1200, ACK, 1200, BYE, 1200);
+my %LIMIT = (OFFER, 464, GRANT, 464, EXCEPTION, 464, RENEW, 1200, ACK, 1200, BYE, 1200,
+    RECEIPT, 1200);
 my @CODES = ("", "VERSION", "NOT_ADMITTED", "UNKNOWN_KEY", "KEY_NEEDED");
 my @HANDSHAKE_PAUSES = (0.25, 0.5, 1, 2, 2.5);
+my @ALERT_PAUSES = (0.3, 0.6, 1.2, 2.5, 5, 10);
 my $CLASS = qr/\A[!-~]{1,64}\z/;
 
 my ($host, $port, $class, $hostname, $seconds) = @ARGV;
@@ -32,6 +36,8 @@ my ($server, $peer);          # the server's id and address, from its OFFER
 my $said = 0;                 # our last number of the session
 my ($newest, %taken) = (0);   # the server's numbers
 my ($heard, $ask, @pauses);   # its last word; when to ask for the next
+my ($origin, $serial) = (0, 1);    # the id of our alert
+my ($born, $due, $tries, $recorded) = (0, 0, 0, 0);    # and how it stands
 my $hint = "";                # why nothing comes of it, perhaps
 
 sub main() {
@@ -63,9 +69,11 @@ sub main() {
     my $take_ack = sub ($packet) { $introduced{take_word($packet) // 0} };
     persist(\@HANDSHAKE_PAUSES, $introduce, $take_ack) or fail("no ACK of CLASSES");
     say "leased";
-    speak(SIGNALS, signals(1));
+    ($origin, $born) = (unpack("Q>", random_id()) >> 1 || 1, now());
+    alert();
     say "signalled";
     stay($seconds);
+    fail("no RECEIPT") unless $recorded;
     speak(BYE, array());
     say "bye";
 }
@@ -73,9 +81,10 @@ sub main() {
 sub stay($seconds) {
     my ($end, $repeat) = (now() + $seconds, now() + REPEAT_S);
     while (now() < $end) {
-        my $packet = get(min($end, $repeat, $ask, $heard + $lease));
+        my $packet = get(min($end, $repeat, $ask, $heard + $lease, $recorded ? () : $due));
         take_word($packet) if $packet;
         fail("no word for a whole lease") if now() >= $heard + $lease;
+        alert() if !$recorded && now() >= $due;
         speak(SIGNALS, signals(0)), $repeat += REPEAT_S if now() >= $repeat;
         next if now() < $ask;
         speak(RENEW, array(int_(0)));
@@ -83,12 +92,21 @@ sub stay($seconds) {
     }
 }
 
+# Say the alert, for the first time or again.
+sub alert() {
+    speak(SIGNALS, signals(1));
+    $due = now() + $ALERT_PAUSES[min($tries++, $#ALERT_PAUSES)] * (0.75 + rand(0.5));
+}
+
 sub signals($with_event) {
     # name, tier, family, count, pan, gain, age; name, value, pan, gain
-    my $event = array(map { int_($_) } 0, 2, 2, 1, -30, -60, 0);
+    my $age_ms = int((now() - $born) * 1000);
+    my $event = array(map { int_($_) } 0, 2, 2, 1, -30, -60, $age_ms);
     my $state = array(map { int_($_) } 1, 5000, -30, -60);
+    my $ids = array(int_($origin), array(int_($serial)));
     return array(array(map { str($_) } "perl.event", "perl.state", "system"),
-        array($with_event ? $event : ()), array($state), array(), int_(REPEAT_S));
+        array($with_event ? $event : ()), array($state), array(), int_(REPEAT_S),
+        array($with_event ? $ids : ()));
 }
 
 # ---- what comes ----
@@ -117,8 +135,11 @@ sub take_word($packet) {
     return unless $packet->{from} eq $peer && $packet->{sender} eq $server;
     return unless $packet->{session} eq $session;
     return if !$number || $number <= $newest - 1024 || $taken{$number};
-    my $types = {RENEW, ["uint=0"], ACK, ["uint"], BYE, []}->{$type} or return;
-    my ($value) = fields($packet->{body}, @$types) or return;
+    my $types = {RENEW, ["uint=0", "ids=0"], ACK, ["uint"], BYE, [], RECEIPT, ["ids"]}
+        ->{$type} or return;
+    my ($value, $ids) = fields($packet->{body}, @$types) or return;
+    $ids = $value if $type == RECEIPT;
+    my $names_ours = $type == RENEW || $type == RECEIPT ? named($ids) // return : 0;
     ($taken{$number}, $newest) = (1, max($newest, $number));
     delete @taken{grep { $_ <= $newest - 1024 } keys %taken};
     undef $session, fail("the server said BYE") if $type == BYE;
@@ -127,9 +148,24 @@ sub take_word($packet) {
         speak(ACK, array(int_($number)));
         say "renewed";
     }
+    say "recorded" if $names_ours && !$recorded++;
     $heard = now();
     ($ask, @pauses) = ($heard + $lease * 3 / 4, 0.5, 1, 2);
     return $type == ACK ? $value : undef;
+}
+
+# Whether these Ids name our alert; undef if they are none.
+sub named($ids) {
+    my $named = 0;
+    for (@$ids) {
+        my ($from, $serials) = $_->[0] eq "array" ? typed($_->[1], "part", "serials") : ()
+            or return;
+        for (@$serials) {
+            my ($one) = typed([$_], "part") or return;
+            $named ||= $from == $origin && $one == $serial;
+        }
+    }
+    return $named;
 }
 
 sub fail($why) {
@@ -193,7 +229,8 @@ sub int_($n) {
     return pack("c", $n) if $n >= -32 && $n < 128;
     return pack("C c", 0xd0, $n) if $n < 0;    # none below -128
     return pack("C C", 0xcc, $n) if $n < 256;
-    return $n < 65536 ? pack("C n", 0xcd, $n) : pack("C N", 0xce, $n);
+    return pack("C n", 0xcd, $n) if $n < 65536;
+    return $n < 4294967296 ? pack("C N", 0xce, $n) : pack("C Q>", 0xcf, $n);
 }
 sub str($s) { (length $s < 32 ? chr(0xa0 | length $s) : "\xd9" . chr length $s) . $s }
 sub bin($s) { "\xc4" . chr(length $s) . $s }
@@ -228,18 +265,26 @@ sub value($in, $depth) {
 my %TYPE = (    # with the bounds of the number, the length or the count
     uint => ["int", 0, 4294967295], lease => ["int", 10, 300], code => ["int", 1, 4],
     id => ["bin", 8, 8], cookie => ["bin", 16, 16], hello => ["bin", 0, 128],
-    list => ["array", 1, 64],
+    list => ["array", 1, 64], ids => ["array", 0, 256], serials => ["array", 0, 1024],
+    part => ["int", 0, 9223372036854775807],
 );
 
-# The fields of a body, of these types ("uint=0": by default), and a 1; none if refused.
+# The fields of a body, of these types, and a 1; none if refused.
 sub fields($body, @types) {
     my ($is, $items) = eval { @{value(\$body, 1)} } or return;
     return if length $body || $is ne "array";
+    return typed($items, @types);
+}
+
+# The same of the items of an array ("=0": 0, or an empty array, if it is missing).
+sub typed($items, @types) {
+    my @items = @$items;
     my @fields;
     for (@types) {
         my ($type, $default) = split /=/;
-        my ($is, $v) = @{shift @$items // [int => $default // return]};
         my ($must, $least, $most) = @{$TYPE{$type}};
+        my $missing = [$must => $must eq "array" ? [] : $default];
+        my ($is, $v) = @{shift @items // (defined $default ? $missing : return)};
         my $size = $is eq "int" ? $v : $is eq "array" ? @$v : length $v;
         return if $is ne $must || $size < $least || $size > $most;
         push @fields, $v;

@@ -29,6 +29,7 @@ HEADER = struct.Struct(">BBHI8s8sI")
 REQUEST, OFFER, REGISTER, GRANT, CLASSES, RENEW, ACK, SIGNALS, BYE, EXCEPTION = (
     *(1, 3, 4, 5, 6, 7, 8, 9, 10, 11),
 )
+RECEIPT = 12
 NOBODY = bytes(8)
 LEASE_S = 10
 
@@ -54,7 +55,7 @@ def packed(value):
 def _packed_int(value):
     if -32 <= value < 128:
         return bytes((value & 0xFF,))
-    forms = ("ccB", "cdH", "ceI") if value >= 0 else ("d0b", "d1h")
+    forms = ("ccB", "cdH", "ceI", "cfQ") if value >= 0 else ("d0b", "d1h")
     for form in forms:
         with contextlib.suppress(struct.error):
             return bytes.fromhex(form[:2]) + struct.pack(f">{form[2]}", value)
@@ -82,7 +83,7 @@ def _unpacked(data):
         return rest[:size].decode(), rest[size:]
     if first == 0xC4:
         return rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
-    size = {0xCC: 1, 0xCD: 2, 0xCE: 4}[first]
+    size = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}[first]
     return int.from_bytes(rest[:size]), rest[size:]
 
 
@@ -254,12 +255,21 @@ def life(home, key, event):
         server.expect("agent foreign7 (127.0.0.1) joined")
         names = ["disk.failing", "system", "cpu.load", "beat"]
         states, heartbeats = [[2, 5000, 0, 0]], [[3, 1500, -100, 20]]
-        agent.say(SIGNALS, [names, [event], states, heartbeats, 30])
+        ids = [[secrets.randbits(63) or 1, [7]]]
+        agent.say(SIGNALS, [names, [event], states, heartbeats, 30, ids])
+        assert agent.hear(RECEIPT)[2] == [ids]
+        # DELIVERY: on record, so not heard again, but confirmed again.
+        older = [*event[:6], 900, *event[7:]]
+        agent.say(SIGNALS, [names, [older], [], [], 30, ids, [0]])
+        assert agent.hear(RECEIPT)[2] == [ids]
         asked = agent.say(RENEW, [0])
         assert agent.hear(ACK)[2] == [asked]
         # LEASES: the first comes before two thirds of the lease have passed.
-        _, number, (lease_s,) = agent.hear(RENEW, LEASE_S)
+        _, number, (lease_s, recorded) = agent.hear(RENEW, LEASE_S)
         assert lease_s == LEASE_S
+        assert {(origin, *serials[:1]) for origin, serials in recorded} == {
+            (ids[0][0], 7)
+        }
         # Longer than the pause before each repetition: silence says that it was taken.
         for hush_s in (0.8, 1.6, 3.1):
             agent.say(ACK, [number])
@@ -295,13 +305,17 @@ def lives(tmp_path_factory):
 
 def test_a_dumb_sender_written_from_the_manual_is_heard(tmp_path):
     event = [0, 2, 1, 3, -50, -60, 1500]
-    body = [["disk.failing", "system"], [event], [], [], 30]
+    ids = [[secrets.randbits(63) or 1, [0]]]
+    body = [["disk.failing", "system"], [event], [], [], 30, ids]
     with (
         server_at(tmp_path, "--classes=public") as (server, port),
         Foreign(port) as one,
     ):
         one.send(SIGNALS, body, sequence=1)
         server.expect("alert disk.failing from 127.0.0.1")
+        assert one.hear(RECEIPT) == (NOBODY, 0, [ids])
+        one.send(SIGNALS, body, sequence=2)  # on record: confirmed, not heard
+        assert one.hear(RECEIPT) == (NOBODY, 0, [ids])
         one.sock.sendto(b"\x09" + bytes(31), one.server)  # VERSIONS
         assert one.hear(EXCEPTION)[2] == [1, [3]]
         assert server.end() == 0

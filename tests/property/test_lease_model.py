@@ -38,7 +38,7 @@ from peep.protocol.events import (
     SignalReceived,
 )
 from peep.protocol.packets import PacketType
-from peep.protocol.server import MAX_STALE
+from peep.protocol.registry import MAX_STALE
 from peep.signals import Event, State, Tier
 
 NUMBERS = (1, 2, 3)
@@ -275,9 +275,14 @@ class LeaseModel(RuleBasedStateMachine):
         server = self.wires.machines[SERVER]
         phases = [agent.phase for agent in self.agents.values()]
         assert server.agents() == len(phases) - phases.count("absent")
-        assert len(server._registered) == len(server._sessions)
-        assert sum(map(len, server._by_agent.values())) == len(server._sessions)
-        assert len(server._heap) <= 2 * len(server._sessions) + MAX_STALE
+        assert len(server._registry._registered) == len(server._registry.sessions)
+        assert sum(map(len, server._registry._by_agent.values())) == len(
+            server._registry.sessions
+        )
+        assert (
+            len(server._registry._heap)
+            <= 2 * len(server._registry.sessions) + MAX_STALE
+        )
         for agent in self.agents.values():
             if agent.runs:
                 machine = self.wires.machines[agent.address]

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from peep.errors import LocalProtocolError, RemoteProtocolError
 from peep.protocol import packets, wire
 from peep.protocol.batch import Born, pack, unpack
+from peep.protocol.events import Peer
 from peep.protocol.window import WINDOW, Window
 from peep.reasons import Reason
 from peep.signals import Event, Heartbeat, State, Tier
 
+PEER = Peer(b"a" * 8, "web1", ("10.0.0.1", 2001))
 ids = st.binary(min_size=8, max_size=8)
 class_names = st.lists(
     st.from_regex(r"\A[a-z.*-]{1,64}\Z"), min_size=1, max_size=4, unique=True
@@ -78,7 +80,7 @@ def survives(data):
     with contextlib.suppress(RemoteProtocolError):
         body = wire.decode(data)[1]
         if isinstance(body, packets.Signals):
-            unpack(body, "host", 0.0)
+            unpack(body, PEER, "public")
 
 
 @given(st.binary(max_size=1300))
@@ -123,7 +125,7 @@ def test_signals_arrive_whole_in_order_and_without_text_or_instance(sent):
     for body in pack(born, 100.0, 30):
         data = wire.encode(wire.Header(b"s" * 8), body)
         assert len(data) <= packets.MAX_DATAGRAM_BYTES
-        arrived += unpack(wire.decode(data)[1], "web1", 500.0)
+        arrived += unpack(wire.decode(data)[1], PEER, "public")
     by_kind = [
         [b for b in arrived if isinstance(b.signal, kind)]
         for kind in (Event, State, Heartbeat)
@@ -143,7 +145,7 @@ def test_signals_arrive_whole_in_order_and_without_text_or_instance(sent):
         )
         assert event.pan == pytest.approx(wanted.pan)
         assert event.gain_db == pytest.approx(wanted.gain_db)
-        assert got.born == pytest.approx(490.0)
+        assert got.age_s == pytest.approx(10.0)
     for got, wanted in zip(by_kind[1], expected[1], strict=True):
         assert got.signal.value == pytest.approx(wanted.value)
     for got, wanted in zip(by_kind[2], expected[2], strict=True):
@@ -163,7 +165,7 @@ def test_signals_arrive_whole_in_order_and_without_text_or_instance(sent):
 )
 def test_an_index_or_a_name_that_is_none_is_refused(body):
     with pytest.raises(RemoteProtocolError) as caught:
-        unpack(body, "host", 0.0)
+        unpack(body, PEER, "public")
     assert caught.value.reason is Reason.MALFORMED
 
 

@@ -30,7 +30,7 @@ from peep.protocol.events import (
 )
 from peep.protocol.keys import ClassKey
 from peep.protocol.packets import PacketType
-from peep.protocol.server import MAX_STALE
+from peep.protocol.registry import MAX_STALE
 from peep.protocol.sessions import MAX_SOFT
 from peep.reasons import Reason
 from peep.signals import Event, State, Tier
@@ -68,14 +68,19 @@ def state(wires):
     server, agent = wires.machines[SERVER], wires.machines[AGENT]
     return (
         [
-            (s.session, s.stage, s.heard_at, s.class_name, s.peer, s.window._highest)
-            for s in server._sessions.values()
+            (s.session, s.stage, s.heard_at, s.class_name, s.peer, s.window.highest)
+            for s in server._registry.sessions.values()
         ],
         [
-            (k.session, k.stage, k.heard_at, k.lease_s, k.address, k.window._highest)
+            (k.session, k.stage, k.heard_at, k.lease_s, k.address, k.window.highest)
             for k in agent._links.values()
         ],
-        (len(server._dumb), len(server._registered), server.agents(), agent.leased()),
+        (
+            len(server._registry._dumb),
+            len(server._registry._registered),
+            server.agents(),
+            agent.leased(),
+        ),
     )
 
 
@@ -166,7 +171,7 @@ def test_a_register_that_is_replayed_after_the_end_makes_no_lease():
     assert told == []
     wires.run(COOKIE_LIFE_S)
     assert wires.machines[SERVER].agents() == 0
-    assert wires.machines[SERVER]._sessions == {}
+    assert wires.machines[SERVER]._registry.sessions == {}
     assert wires.told(SERVER) == []
     old = next(d for _, _, _, d in wires.sent if d[1] == PacketType.GRANT)
     assert wire.decode(grant.data)[0].session != wire.decode(old)[0].session
@@ -232,12 +237,12 @@ def test_a_register_made_with_another_key_of_the_same_name_is_refused():
         assert told == [Dropped(reason, STRANGER)]
         assert sum(len(a.data) for a in answers) <= len(data)
     assert state(wires) == before
-    assert server._pending == 0
+    assert server._registry.pending == 0
 
 
 def test_a_sealed_session_is_not_ended_by_any_open_word_of_a_neighbour():
     wires = sealed()
-    (session,) = wires.machines[SERVER]._sessions.values()
+    (session,) = wires.machines[SERVER]._registry.sessions.values()
     before = state(wires)
     for kind in packets.PacketType:
         for key_id in (0, KEY.key_id):
@@ -310,7 +315,7 @@ def test_no_question_gets_an_answer_that_is_larger(classes, padding):
 
 @pytest.mark.parametrize("key_id", [0, KEY.key_id, 5])
 @pytest.mark.parametrize("version", [0, 1, 3, 9])
-@pytest.mark.parametrize("kind", [*PacketType, 0, 12, 255])
+@pytest.mark.parametrize("kind", [*PacketType, 0, 13, 255])
 def test_no_bare_header_gets_an_answer_that_is_larger(version, kind, key_id):
     server = server_machine(classes=("web", "public"), keys=(KEY,))
     server.start(0.0)
@@ -322,7 +327,7 @@ def test_no_bare_header_gets_an_answer_that_is_larger(version, kind, key_id):
         answers = server.datagrams_to_send(0.0)
         assert sum(len(a.data) for a in answers) <= size
         assert {a.to for a in answers} <= {STRANGER}
-    assert server._sessions == {}
+    assert server._registry.sessions == {}
 
 
 def test_who_comes_and_goes_leaves_nothing_behind():
@@ -340,15 +345,15 @@ def test_who_comes_and_goes_leaves_nothing_behind():
             header = wire.Header(b"a" * 8, session, sequence)
             feed(wires, SERVER, wire.encode(header, body), STRANGER)
     assert server.agents() == 1
-    assert len(server._registered) == len(server._by_agent) == 1
-    assert len(server._heap) <= MAX_STALE + 2
+    assert len(server._registry._registered) == len(server._registry._by_agent) == 1
+    assert len(server._registry._heap) <= MAX_STALE + 2
     wires.run(300)
     assert not wires.told(SERVER, AgentLate), "the honest one is still prompted"
-    assert len(server._heap) == 1
+    assert len(server._registry._heap) == 1
 
 
 def test_sessions_are_bounded_and_the_honest_one_stays(monkeypatch):
-    monkeypatch.setattr("peep.protocol.server.MAX_SESSIONS", 3)
+    monkeypatch.setattr("peep.protocol.registry.MAX_SESSIONS", 3)
     wires = joined()
     for number in range(2, 6):
         wires.add(agent_machine(number, seed=number), ("10.0.0.66", number))
@@ -392,7 +397,7 @@ def test_what_is_remembered_of_announcements_is_bounded():
 
 def test_what_is_remembered_of_states_is_bounded():
     wires = joined()
-    (session,) = wires.machines[SERVER]._sessions.values()
+    (session,) = wires.machines[SERVER]._registry.sessions.values()
     for sequence in range(500, 1000):
         names = [f"s{sequence}-{number}" for number in range(5)]
         states = [packets.WireState(number, 0, 0, 0) for number in range(5)]

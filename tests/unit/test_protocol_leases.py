@@ -8,7 +8,6 @@ import pytest
 from wires import AGENT, SERVER, Wires, agent_machine, joined, server_machine
 
 from peep.protocol import packets, wire
-from peep.protocol.agent import MAX_RING
 from peep.protocol.dumb import DumbProtocol, Refused
 from peep.protocol.events import (
     AgentJoined,
@@ -22,7 +21,8 @@ from peep.protocol.events import (
     Lapsed,
     SignalReceived,
 )
-from peep.protocol.server import MAX_DUMB, MAX_PENDING
+from peep.protocol.mail import MAX_RING
+from peep.protocol.registry import MAX_DUMB, MAX_PENDING
 from peep.reasons import Reason
 from peep.signals import Event, Heartbeat, State, Tier
 
@@ -353,8 +353,8 @@ def test_pending_sessions_are_bounded_displace_nothing_and_are_forgotten():
     assert [e.reason for e in wires.told(SERVER, Dropped)] == [Reason.TABLE_FULL]
     assert server.agents() == 1
     wires.run(11)
-    assert server._pending == 0
-    assert len(server._sessions) == 1
+    assert server._registry.pending == 0
+    assert len(server._registry.sessions) == 1
 
 
 def test_the_same_register_gets_the_same_grant():
@@ -390,7 +390,7 @@ def test_a_lease_is_never_longer_than_was_asked_for():
 def test_a_dumb_sender_is_heard_from_a_private_network_and_goes_stale():
     wires = Wires()
     wires.add(server_machine(dumb_networks=PRIVATE), SERVER)
-    wires.add(DumbProtocol(b"dumbdumb", SERVER, repeat_s=10), AGENT)
+    wires.add(DumbProtocol(b"dumbdumb", SERVER, random.Random(1), repeat_s=10), AGENT)
     wires.send(AGENT, State(name="load", value=0.5))
     wires.send(AGENT, Heartbeat(name="beat", rate_hz=1))
     wires.send(AGENT, Event(name="x", tier=Tier.ALERT))
@@ -410,7 +410,7 @@ def test_a_dumb_sender_is_heard_from_a_private_network_and_goes_stale():
 def test_a_dumb_sender_that_is_not_admitted_is_told_so(classes, address):
     wires = Wires()
     wires.add(server_machine(classes=classes, dumb_networks=PRIVATE), SERVER)
-    wires.add(DumbProtocol(b"dumbdumb", SERVER), address)
+    wires.add(DumbProtocol(b"dumbdumb", SERVER, random.Random(1)), address)
     for _ in range(40):
         wires.send(address, Event(name="x", tier=Tier.ALERT))
         wires.run(0.001)
@@ -424,7 +424,7 @@ def test_a_dumb_sender_that_is_not_admitted_is_told_so(classes, address):
 def test_dumb_senders_are_bounded():
     server = server_machine(dumb_networks=PRIVATE)
     for number in range(MAX_DUMB + 1):
-        sender = DumbProtocol(number.to_bytes(8, "big"), SERVER)
+        sender = DumbProtocol(number.to_bytes(8, "big"), SERVER, random.Random(1))
         sender.send(Event(name="x", tier=Tier.ALERT), 0.0)
         (datagram,) = sender.datagrams_to_send(0.0)
         server.receive_datagram(datagram.data, AGENT, 0.0)
@@ -559,7 +559,7 @@ def test_a_handshake_that_failed_is_tried_again_in_a_minute():
 def test_a_late_answer_to_an_earlier_prompt_is_an_answer():
     wires = joined()
     server = wires.machines[SERVER]
-    (session,) = server._sessions.values()
+    (session,) = server._registry.sessions.values()
     answers = []
     wires.lose = lambda data, source, to: (
         source == AGENT

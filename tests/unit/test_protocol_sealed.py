@@ -126,7 +126,7 @@ def test_keys_rotate_without_a_gap(agent_keys, server_keys):
 
 def test_the_newest_key_that_both_hold_is_used():
     wires = pair((NEW, OLD), (OLD, NEW))
-    (session,) = wires.machines[SERVER]._sessions.values()
+    (session,) = wires.machines[SERVER]._registry.sessions.values()
     assert session.key_id == NEW.key_id
 
 
@@ -216,7 +216,7 @@ def test_a_replayed_datagram_is_refused_and_a_forged_one_does_not_move_the_windo
 
 def test_an_open_word_in_a_sealed_session_is_refused():
     wires = pair()
-    (session,) = wires.machines[SERVER]._sessions
+    (session,) = wires.machines[SERVER]._registry.sessions
     header = wire.Header((1).to_bytes(8, "big"), session, 99)
     data = wire.encode(header, packets.Bye())
     wires.machines[SERVER].receive_datagram(data, AGENT, wires.now)
@@ -408,7 +408,7 @@ def test_many_agents_stretch_the_lease_and_renew_says_so(monkeypatch):
     for number in range(1, 5):
         wires.add(agent_machine(number, seed=number), ("10.0.0.1", 40_000 + number))
     wires.run(200)
-    (session, *_) = wires.machines[SERVER]._sessions.values()
+    (session, *_) = wires.machines[SERVER]._registry.sessions.values()
     assert session.lease_s == 4 / (0.05 * 2 / 3)
     (link,) = wires.machines["10.0.0.1", 40_001]._links.values()
     assert link.lease_s == session.lease_s
@@ -530,14 +530,14 @@ def test_an_introduction_that_was_overtaken_does_not_win():
         wires._pump(AGENT)
     for data in reversed(held):
         server.receive_datagram(data, AGENT, wires.now)
-    (session,) = server._sessions.values()
+    (session,) = server._registry.sessions.values()
     assert session.class_name == "b"
 
 
 def test_an_old_answer_does_not_postpone_prompts_for_ever():
     wires = joined()
     server = wires.machines[SERVER]
-    (session,) = server._sessions.values()
+    (session,) = server._registry.sessions.values()
     due = session.prompt_at
     header = wire.Header((1).to_bytes(8, "big"), session.session, 900)
     server.receive_datagram(wire.encode(header, packets.Ack(0)), AGENT, wires.now + 1)

@@ -1,13 +1,19 @@
 """Frozen datagrams: these values are these bytes, and these bytes these values.
 
-The files in tests/vectors/v3 are the protocol. When delivery (RECEIPT) is done they are
-frozen: from then on none of them may change or go, whatever else does. Fields are only
-added at the end of a body, with a default, and get vectors of their own.
+The files in tests/vectors/v3 are the protocol, and frozen: none of them may change or
+go, whatever else does, since there are agents that nobody updates, and they say just
+this. Fields are only added at the end of a body, with a default, and get vectors of
+their own; the older ones of that body are then only read, no longer said.
 
-`python tests/unit/test_vectors.py --write` writes those that are missing. It never
-touches one that is there.
+SHA256SUMS beside them has the digest of each (`sha256sum -c` takes it). It only grows,
+at the end: FROZEN below is the digest of its first lines.
+
+`python tests/unit/test_vectors.py --write` adds vectors and digests that are missing.
+It never touches one that is there, and makes none anew with other bytes.
 """
 
+import hashlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +28,9 @@ from peep.protocol.wire import Header
 from peep.signals import Tier
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "vectors" / "v3"
+SUMS = "SHA256SUMS"
+# So many of its lines are frozen, and this is their digest.
+FROZEN = 26, "956b933ee278759f9bd5f4afd9f60376e31032c320b9a251569a54b7d7f8d057"
 
 AGENT = bytes.fromhex("a1b2c3d4e5f60718")
 SERVER = bytes.fromhex("5e77e70000000001")
@@ -69,7 +78,10 @@ OPEN = {
         packets.Classes("web7", ["public", "web"], {"os": "Debian 14", "rack": "b"}),
     ),
     "renew-from-agent": (Header(AGENT, SESSION, 2), packets.Renew()),
-    "renew-from-server": (Header(SERVER, SESSION, 2), packets.Renew(300)),
+    "renew-from-server": (
+        Header(SERVER, SESSION, 2),
+        packets.Renew(300, [packets.Ids(77, [1, 2]), packets.Ids(78, [0])]),
+    ),
     "ack": (Header(SERVER, SESSION, 1), packets.Ack(0xFFFF_FFFF)),
     "signals": (
         Header(AGENT, SESSION, 3),
@@ -84,8 +96,31 @@ OPEN = {
             [packets.WireState(2, 10_000, 0, 0), packets.WireState(2, 0, -1, 1)],
             [packets.WireHeartbeat(3, 20_000, 50, -15)],
             30,
+            # The first event's id; the second has none.
+            [packets.Ids(0x7EE9_0000_0000_0001, [70_123])],
         ),
     ),
+    "signals-again": (
+        Header(AGENT, SESSION, 0x8000_0000),
+        packets.Signals(
+            ["disk.failing", "system"],
+            [
+                packets.WireEvent(0, Tier.ALERT, 1, 1, 0, 0, age)
+                for age in (90_000, 50_000, 20_000)
+            ],
+            ids=[
+                packets.Ids(0, [0]),
+                packets.Ids(1, [0x7FFF_FFFF_FFFF_FFFF]),
+                packets.Ids(0x7FFF_FFFF_FFFF_FFFF, [1]),
+            ],
+            again=[1, 2],
+        ),
+    ),
+    "receipt": (
+        Header(SERVER, SESSION, 4),
+        packets.Receipt([packets.Ids(0x7EE9_0000_0000_0001, [70_123, 70_456])]),
+    ),
+    "receipt-dumb": (Header(SERVER), packets.Receipt([packets.Ids(77, [1])])),
     # The example in the manual.
     "signals-dumb": (
         Header(AGENT, sequence=1),
@@ -95,6 +130,7 @@ OPEN = {
             [],
             [],
             30,
+            [packets.Ids(77, [1])],
         ),
     ),
     "bye": (Header(AGENT, SESSION, 4), packets.Bye()),
@@ -127,9 +163,15 @@ SEALED = {
             [packets.WireState(2, 2500, 0, 0)],
             [],
             30,
+            [packets.Ids(0x7EE9_0000_0000_0001, [70_123])],
         ),
     ),
     "sealed-renew": (SERVER, 2, packets.Renew(10)),
+    "sealed-receipt": (
+        SERVER,
+        3,
+        packets.Receipt([packets.Ids(0x7EE9_0000_0000_0001, [70_123])]),
+    ),
     "sealed-bye": (AGENT, 0x7FFF_FFFF, packets.Bye()),
 }
 HANDSHAKE = ("sealed-register", "sealed-grant")
@@ -223,13 +265,87 @@ def test_the_key_id_is_a_hash_that_stays():
 def test_every_type_of_packet_has_a_vector_and_every_vector_is_looked_at():
     kinds = {wire.parse(stored(name)).kind for name in NAMES}
     assert kinds == set(PacketType)
-    assert {path.stem for path in DIRECTORY.iterdir()} == set(NAMES)
+    files = {path.name for path in DIRECTORY.iterdir()}
+    assert files == {SUMS, *(f"{name}.bin" for name in NAMES)}
+
+
+# -- what is frozen --------------------------------------------------------------------
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def digests(directory):
+    """Return the lines of SHA256SUMS: digest and name of a file."""
+    file = directory / SUMS
+    text = file.read_text() if file.exists() else ""
+    return [tuple(line.split("  ")) for line in text.splitlines()]
+
+
+def add_missing(directory):
+    """Add vectors that are missing, and digests; return the names of the files."""
+    known = {name: known for known, name in digests(directory)}
+    added = []
+    for vector, data in encoded().items():
+        path = directory / f"{vector}.bin"
+        name = path.name
+        if not path.exists():
+            if known.get(name, digest(data)) != digest(data):
+                raise SystemExit(f"{name} is frozen, and would be made anew otherwise")
+            path.write_bytes(data)
+            added.append(name)
+        if name not in known:
+            with (directory / SUMS).open("a") as file:
+                file.write(f"{digest(path.read_bytes())}  {name}\n")
+            added.append(SUMS)
+    return added
+
+
+def test_no_vector_changes_or_vanishes_or_comes_without_its_digest():
+    found = [(digest(p.read_bytes()), p.name) for p in DIRECTORY.glob("*.bin")]
+    assert sorted(found) == sorted(digests(DIRECTORY))
+
+
+def test_no_digest_that_is_frozen_changes_or_vanishes():
+    count, frozen = FROZEN
+    lines = (DIRECTORY / SUMS).read_bytes().splitlines(keepends=True)
+    assert digest(b"".join(lines[:count])) == frozen
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Return a copy of all vectors, to be played with."""
+    return Path(shutil.copytree(DIRECTORY, tmp_path / "v3"))
+
+
+def test_writing_changes_nothing_that_is_there(copy):
+    (copy / "bye.bin").write_bytes(b"changed")
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert add_missing(copy) == []
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_writing_adds_a_new_vector_and_its_digest_at_the_end(copy):
+    old = "".join(f"{d}  {n}\n" for d, n in digests(copy) if n != "bye.bin")
+    (copy / SUMS).write_text(old)
+    (copy / "bye.bin").unlink()
+    assert add_missing(copy) == ["bye.bin", SUMS]
+    assert (copy / "bye.bin").read_bytes() == stored("bye")
+    assert (copy / SUMS).read_text() == f"{old}{digest(stored('bye'))}  bye.bin\n"
+
+
+def test_writing_brings_a_frozen_vector_back_only_as_it_was(copy):
+    (copy / "bye.bin").unlink()
+    assert add_missing(copy) == ["bye.bin"]
+    (copy / "bye.bin").unlink()
+    other = (copy / SUMS).read_text().replace(digest(stored("bye")), 64 * "0")
+    (copy / SUMS).write_text(other)
+    with pytest.raises(SystemExit, match=r"bye\.bin is frozen"):
+        add_missing(copy)
+    assert not (copy / "bye.bin").exists()
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    for name, data in encoded().items():
-        path = DIRECTORY / f"{name}.bin"
-        if not path.exists():
-            path.write_bytes(data)
-            print(f"wrote {path}")  # noqa: T201 - a script
+    print("wrote", *add_missing(DIRECTORY))  # noqa: T201 - a script
