@@ -1,0 +1,1 @@
+"""What came in and what became of it, on disk; the agent's store as well."""
