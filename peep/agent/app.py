@@ -1,4 +1,6 @@
-"""An agent at work: sources → rules → protocol → network.
+"""An agent at work: sources → rules → keep → protocol → network.
+
+What a source read is kept (keep.py) before it is sent and before more is read.
 
 Each source is a task of its own. One that fails is said once, and tried again with
 growing pauses; the others go on.
@@ -12,10 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from peep.agent.sources import Poller, Stream, open_source
-from peep.errors import SourceError
+from peep.agent.keep import Keep
+from peep.agent.sources import Poller, Prober, Source, Stream, open_source
+from peep.errors import PeepError, SourceError
+from peep.metrics import Metrics
 from peep.net.backends import Backends, Wanted, backends
 from peep.net.class_control import ClassControl
+from peep.net.control import ReadMetrics, Request
 from peep.net.refusals import Refusals
 from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.steering import Steering
@@ -25,6 +30,7 @@ from peep.protocol.agent import AgentConfig, AgentProtocol
 from peep.protocol.dumb import DumbProtocol
 from peep.protocol.events import (
     AgentEvent,
+    Confirmed,
     Dropped,
     Gone,
     Joined,
@@ -33,11 +39,13 @@ from peep.protocol.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
     from random import Random
 
     from peep.clock import Clock
+    from peep.journal.store import Store
+    from peep.loglines import Batch
     from peep.protocol.addresses import Address
     from peep.rules import RuleSet
     from peep.signals import Signal
@@ -48,6 +56,7 @@ ALONE_S = 5.0  # a search takes less
 LINKS_S = 5.0  # between looks at this host's interfaces
 HINT_S = 0.3  # a dumb client has nothing to wait for but a refusal
 FLUSH_S = 1.0  # how long the last signals may wait for a server at the end
+KEEP_S = 1.0  # between looks whether something is to be kept that hurries not
 
 
 _WHY = {
@@ -84,12 +93,18 @@ class AgentApp:
         rng: Random,
         say: Callable[[str], None],
         reread: Callable[[], Sequence[str]] | None = None,
+        store: Store | None = None,
     ) -> None:
-        """Open the sockets. `reread` loads the classes anew, for SIGHUP."""
+        """Open the sockets. `reread` loads the classes anew, for SIGHUP.
+
+        Without a `store`, alerts and how far files were read are kept in memory only.
+        """
         self._rules = rules
         self._clock = clock
         self._say = say
-        self._sources = [open_source(spec, clock) for spec in plan.sources]
+        self._keep = Keep(store, clock)
+        marks = self._keep.marks()
+        self._sources = [open_source(spec, clock, marks) for spec in plan.sources]
         self._machine: AgentProtocol | DumbProtocol
         if plan.server is None:
             endpoint, note = agent_endpoint(
@@ -101,16 +116,16 @@ class AgentApp:
                 say(note)
         else:
             endpoint, address = plain_endpoint(*plan.server)
-            self._machine = DumbProtocol(plan.config.agent_id, address)
+            self._machine = DumbProtocol(plan.config.agent_id, address, rng)
         self._endpoint = endpoint
-        self._driver: UdpDriver[AgentEvent | Refused] = UdpDriver(
+        self._driver: UdpDriver[AgentEvent] = UdpDriver(
             self._machine, endpoint, clock, self._tell
         )
         holder = self._machine if isinstance(self._machine, AgentProtocol) else None
         control = ClassControl(
             holder, clock=clock, kick=self._reclassed, say=say, patterns=False
         )
-        self._steering = Steering(control, plan.control, reread, say)
+        self._steering = Steering(control, plan.control, reread, say, more=self._answer)
         members = (
             backends(
                 plan.wanted,
@@ -124,6 +139,7 @@ class AgentApp:
         )
         self._backends = Backends(members, self._propose, say)
         self._joined = asyncio.Event()
+        self._confirmed = asyncio.Event()
         self._told: set[tuple[str, packets.ExceptionCode]] = set()
         self._refusals = Refusals(say)
         self._overflow_told = 0
@@ -137,20 +153,21 @@ class AgentApp:
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until `stop` is set or every source has ended; say whether it was."""
+        self._say_again()
         self._driver.start()
         self._backends.start()
         await self._steering.start()
         minding = [
             asyncio.create_task(self._watch_links()),
             asyncio.create_task(self._say_if_alone()),
+            asyncio.create_task(self._keep_now_and_then()),
         ]
-        tasks = [asyncio.create_task(self._keep(source)) for source in self._sources]
+        tasks = [asyncio.create_task(self._run(source)) for source in self._sources]
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
         try:
             await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not stop.is_set():
-                await self._last_chance(stopping)
+            await self._last_chance(stopping)
         finally:
             for task in (*tasks, ended, stopping, *minding):
                 task.cancel()
@@ -161,6 +178,10 @@ class AgentApp:
             await self._backends.close()
             self._driver.close()
             self._tell_overflow()
+            self._keep.close()
+            waiting = self._machine.unconfirmed()
+            if waiting and self._keep.durable:
+                self._say(f"{waiting} alerts are kept for the next start")
         return stop.is_set()
 
     def heard(self) -> bool:
@@ -172,17 +193,40 @@ class AgentApp:
     def send(self, signal: Signal) -> None:
         """Send a signal of one's own."""
         self.signals += 1
-        self._machine.send(signal, self._clock.now())
+        self._send([self._keep.identified(signal)])
         self._driver.kick()
+
+    def _send(self, signals: Sequence[Signal], batch: Batch | None = None) -> None:
+        """Keep what must arrive, and how far was read; then send."""
+        self._machine.forget(self._keep.commit(signals, batch))
+        now = self._clock.now()
+        for signal in signals:
+            self._machine.send(signal, now)
+
+    def _say_again(self) -> None:
+        """Send what an earlier process kept and nobody confirmed."""
+        now, wall = self._clock.now(), self._clock.wall()
+        for kept in self._keep.alerts():
+            age_s = max(0.0, wall - kept.born)
+            self._machine.send(kept.event, now, age_s, again=True)
 
     def _tell_overflow(self) -> None:
         """Say what was lost for want of a server: silence would be a lie."""
-        if not isinstance(self._machine, AgentProtocol):
-            return
         lost = self._machine.overflowed - self._overflow_told
+        self._overflow_told += lost
         if lost:
-            self._overflow_told += lost
             self._say(f"{lost} events were dropped while no server was there")
+        alerts = self._keep.dropped()
+        if alerts:
+            self._say(f"{alerts} alerts were dropped: more than are kept (agent.spool)")
+        if self._joined.is_set():
+            for signal in self._keep.report(lost):
+                self.send(signal)
+
+    async def _keep_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_S)
+            self._machine.forget(self._keep.flush())
 
     async def _say_if_alone(self) -> None:
         """Say once, after a while, that nobody hears this agent yet."""
@@ -203,6 +247,32 @@ class AgentApp:
                 self._machine.set_near(near, self._clock.now())
                 self._driver.kick()
 
+    def _answer(self, request: Request) -> dict[str, object]:
+        if isinstance(request, ReadMetrics):
+            return {"metrics": self._metrics().collect()}
+        raise PeepError("is an agent: ask a server")
+
+    def _metrics(self) -> Metrics:
+        made, machine = Metrics(), self._machine
+        made.counter("peep_lines_total", "Lines that were read.", lambda: self.lines)
+        made.counter(
+            "peep_matched_total", "Lines that a rule took.", lambda: self.matched
+        )
+        made.counter(
+            "peep_signals_total", "Signals that were born here.", lambda: self.signals
+        )
+        made.gauge(
+            "peep_alerts_unconfirmed",
+            "Alerts that no server has confirmed yet.",
+            machine.unconfirmed,
+        )
+        made.counter(
+            "peep_events_dropped_total",
+            "Events that were dropped while no server was there.",
+            lambda: machine.overflowed,
+        )
+        return made
+
     def _propose(self, address: Address) -> None:
         assert isinstance(self._machine, AgentProtocol), "dumb clients look for nobody"
         self._machine.propose(address, self._clock.now())
@@ -214,22 +284,24 @@ class AgentApp:
         self._driver.kick()
 
     async def _last_chance(self, stopping: asyncio.Task[bool]) -> None:
-        """Wait a moment for a server to take what the sources left."""
-        dumb = isinstance(self._machine, DumbProtocol)
-        waiting = asyncio.create_task(self._joined.wait())
-        await asyncio.wait(
-            {waiting, stopping},
-            timeout=HINT_S if dumb else FLUSH_S,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        waiting.cancel()
+        """Wait a moment for a server to take, and confirm, what is left."""
+        if stopping.done():
+            if self._machine.unconfirmed() and self._joined.is_set():
+                await _either([self._confirmed.wait()], FLUSH_S)
+            return
+        if isinstance(self._machine, DumbProtocol):
+            await _either([_stopped(stopping)], HINT_S)
+        else:
+            await _either([self._joined.wait(), _stopped(stopping)], FLUSH_S)
+        if self._machine.unconfirmed():
+            await _either([self._confirmed.wait(), _stopped(stopping)], FLUSH_S)
 
-    async def _keep(self, source: Stream | Poller) -> None:
+    async def _run(self, source: Source) -> None:
         failures = 0
         while True:
             began = self._clock.now()
             try:
-                if isinstance(source, Poller):
+                if isinstance(source, Poller | Prober):
                     await self._poll(source)
                 else:
                     await self._follow(source)
@@ -249,25 +321,27 @@ class AgentApp:
             failures += 1
             await asyncio.sleep(pause_s)
 
-    async def _poll(self, source: Poller) -> None:
+    async def _poll(self, source: Poller | Prober) -> None:
         while True:
-            for signal in source.poll(self._clock.now()):
+            now = self._clock.now()
+            if isinstance(source, Prober):
+                found = await source.probe(now)
+            else:
+                found = source.poll(now)
+            for signal in found:
                 self.send(signal)
             await asyncio.sleep(source.interval_s)
 
     async def _follow(self, source: Stream) -> None:
         async for batch in source.batches():
-            now = self._clock.now()
-            for line in batch.lines:
-                self.lines += 1
-                event = self._rules.event(line)
-                if event is not None:
-                    self.matched += 1
-                    self.signals += 1
-                    self._machine.send(event, now)
+            events = [e for line in batch.lines if (e := self._rules.event(line))]
+            self.lines += len(batch.lines)
+            self.matched += len(events)
+            self.signals += len(events)
+            self._send(events, batch)
             self._driver.kick()
 
-    def _tell(self, event: AgentEvent | Refused, _now: float) -> None:
+    def _tell(self, event: AgentEvent, _now: float) -> None:
         match event:
             case Joined(address=(host, port), sealed=sealed):
                 self._joined.set()
@@ -285,8 +359,28 @@ class AgentApp:
                 if (host, code) not in self._told and len(self._told) < MAX_TOLD:
                     self._told.add((host, code))
                     self._say(f"{host} port {port} {_WHY.get(code, 'refuses')}")
+            case Confirmed(ids=ids):
+                self._keep.confirm(ids)
+                if not self._machine.unconfirmed():
+                    self._confirmed.set()
             case Dropped(reason=reason, address=address):
                 self._refusals.name(reason, address)
+
+
+async def _stopped(stopping: asyncio.Task[bool]) -> None:
+    """Wait for a task that must not be cancelled with the wait."""
+    await asyncio.wait({stopping})
+
+
+async def _either(
+    waits: Sequence[Coroutine[None, None, object]], most_s: float
+) -> None:
+    """Wait for the first of these, or so long."""
+    tasks = {asyncio.create_task(wait) for wait in waits}
+    await asyncio.wait(tasks, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,8 +1,9 @@
 """Who this agent is: an id that outlives it.
 
 Ids stand in the state directory, one a slot. A running agent holds its slot's lock, so
-an agent that was killed takes the same id when it comes back, and two that run side by
-side have two. Where nothing can be kept, an id is made for this run.
+an agent that was killed takes the same id when it comes back, and its store with it;
+two that run side by side have two. Where nothing can be kept, an id is made for this
+run.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ class Identity:
 
     def __init__(self, state_dir: Path) -> None:
         self._fd: int | None = None
+        self.store: Path | None = None  # where its alerts and marks are kept
         self.agent_id = os.urandom(ID_BYTES)
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,4 +49,5 @@ class Identity:
             else:
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, self.agent_id, 0)
+            self.store = path.with_suffix(".db")
             return

@@ -15,6 +15,7 @@ from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.errors import ConfigError
+from peep.journal.store import Store
 from peep.net.backends import Wanted
 from peep.net.locators import parse_locator
 from peep.protocol.agent import AgentConfig
@@ -150,6 +151,15 @@ def make(
         ),
         control=common.control_path("agent"),
     )
+    spool = wanted.spool
+    store = None
+    if identity.store is not None:
+        store = Store(
+            identity.store,
+            say=common.say,
+            max_alerts=spool.max_alerts,
+            max_bytes=spool.max_mib * common.MIB,
+        )
     # Not for secrets: jitter, and nonces that an open session needs no better.
     rng = random.Random()  # noqa: S311
     app = AgentApp(
@@ -159,6 +169,7 @@ def make(
         rng=rng,
         say=common.say,
         reread=_reread(args),
+        store=store,
     )
     return app, identity
 

@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from peep import paths
-from peep.cli import common
-from peep.errors import ConfigError, PeepError
+from peep.cli import asking, common
+from peep.errors import ConfigError
 from peep.net.class_control import listed
-from peep.net.control import (
-    AddClasses,
-    GoneError,
-    ListClasses,
-    RemoveClasses,
-    Request,
-    Running,
-    ask,
-    running,
-)
+from peep.net.control import AddClasses, ListClasses, RemoveClasses, Request
 from peep.protocol.classes import class_problem
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from peep.net.control import Running
+
+meant = asking.meant
 
 _EXAMPLES = """\
   peep classes                         of every agent and server of yours that runs
@@ -67,11 +61,7 @@ def parser() -> argparse.ArgumentParser:
         help="(default: list)",
     )
     made.add_argument("names", nargs="*", metavar="NAME", help="classes")
-    made.add_argument(
-        "--of",
-        metavar="WHICH",
-        help="agent, server, or the id of a process (default: all of yours)",
-    )
+    asking.add_of(made, "all of yours")
     made.add_argument("--json", action="store_true", help="one JSON list")
     return made
 
@@ -80,9 +70,7 @@ def run(argv: Sequence[str]) -> int:
     """Ask everybody who is meant; exit code 1 if one refuses, or none runs."""
     args = parser().parse_intermixed_args(argv)
     request = _request(args.verb, tuple(args.names))
-    results = ask_all(meant(args.of), request)
-    if not results:
-        raise PeepError(_nobody(args.of))
+    results = [_result(said) for said in asking.ask_each(args.of, request, _Answer)]
     failed = any(result.problem is not None for result in results)
     if args.verb == "remove" and not failed:
         # Nothing to do is no success here: it is a slip of the pen.
@@ -112,45 +100,18 @@ def _request(verb: str, names: tuple[str, ...]) -> Request:
     return AddClasses(names) if verb == "add" else RemoveClasses(names)
 
 
-def meant(of: str | None) -> list[Running]:
-    """Return the processes that `--of` names."""
-    if of is not None and of not in ("agent", "server") and not of.isdecimal():
-        raise ConfigError([f"--of {of!r}: say agent, server, or a process id"])
-    # A process that cron started has no XDG_RUNTIME_DIR, though this one may.
-    places = dict.fromkeys((paths.runtime_dir(), paths.state_dir() / "run"))
-    return [
-        one
-        for place in places
-        for one in running(place)
-        if of is None or of in (one.kind, str(one.pid))
-    ]
-
-
 def ask_all(processes: Sequence[Running], request: Request) -> list[Result]:
     """Ask each, and return what those said that still run."""
-    results: list[Result] = []
-    for kind, pid, path in processes:
-        try:
-            answer = msgspec.convert(ask(path, request), _Answer)
-        except GoneError:
-            continue
-        except msgspec.ValidationError:
-            problem = "the answer makes no sense: is it another version of Peep?"
-            results.append(Result(kind, pid, problem=problem))
-        except PeepError as problem:
-            results.append(Result(kind, pid, problem=str(problem)))
-        else:
-            results.append(Result(kind, pid, answer.classes, answer.changed))
-    return results
+    return [_result(said) for said in asking.ask_all(processes, request, _Answer)]
+
+
+def _result(said: asking.Said[_Answer]) -> Result:
+    if said.answer is None:
+        return Result(said.kind, said.pid, problem=said.problem)
+    return Result(said.kind, said.pid, said.answer.classes, said.answer.changed)
 
 
 def _said(verb: str, result: Result, classes: tuple[str, ...]) -> str:
     if verb == "list":
         return listed(classes)
     return f"{'now' if result.changed else 'as before:'} {listed(classes)}"
-
-
-def _nobody(of: str | None) -> str:
-    if of is None:
-        return "no agent or server of yours runs"
-    return f"no {of} of yours runs" if of.isalpha() else f"no process {of} of yours"

@@ -23,13 +23,14 @@ from peep.protocol.classes import class_problem
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from peep.protocol.keys import ClassKey
     from peep.server.app import Summary
 
 T = TypeVar("T")
 
+MIB = 1024 * 1024
 HEADERS_BYTES = 48  # IPv6 and UDP
 
 
@@ -178,6 +179,13 @@ def show_summary(summary: Summary) -> int:
     if dropped:
         refused = ", ".join(f"{n} {why}" for why, n in dropped.items())
         print(f"Datagrams refused: {refused}")
+    if summary.missed:
+        hosts = ", ".join(f"{n} from {host}" for host, n in _worst(summary.missed))
+        print(f"Datagrams that never came: {sum(summary.missed.values())} ({hosts})")
+    if summary.repeated:
+        print(f"Alerts that came again and were known: {summary.repeated}")
+    if summary.unrecorded:
+        print(f"Signals that the journal could not take: {summary.unrecorded}")
     if summary.integrated_lufs is not None:
         print(
             f"Loudness: {summary.integrated_lufs} LUFS integrated, "
@@ -186,3 +194,9 @@ def show_summary(summary: Summary) -> int:
     else:
         print("Loudness: nothing sounded")
     return 1 if summary.failure else 0
+
+
+def _worst(missed: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the hosts that missed most, the worst first."""
+    ranked = sorted(missed.items(), key=lambda item: (-item[1], item[0]))
+    return ranked[:5]

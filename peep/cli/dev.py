@@ -1,4 +1,4 @@
-"""`peep dev simulate`."""
+"""`peep dev simulate`, and where `peep dev torture` is found."""
 
 import argparse
 import json
@@ -7,18 +7,23 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from peep.cli import common
-from peep.lab.simulate import Plan, Result, simulate
+from peep.cli import common, torture
+from peep.errors import ConfigError
+from peep.lab.script import Plan
+from peep.lab.simulate import Result, simulate
 from peep.protocol.agent import MAX_LINKS
 from peep.protocol.packets import MAX_LEASE_S, MIN_LEASE_S
 
 MAX_AGENTS = 4096  # every REQUEST reaches every agent: time grows as the square
 MAX_SERVERS = MAX_LINKS  # an agent speaks to no more
 MAX_HOURS = 24 * 366  # a year's troubles are drawn beforehand, in memory
+MAX_ALERTS = 1_000_000  # a few minutes and half a gigabyte
 
 _EXAMPLES = """\
   peep dev simulate                            a hundred agents, a day, 10 % loss
   peep dev simulate --agents 20 --hours 6 --loss 0.3 --json
+  peep dev simulate --agents 20 --hours 6 --loss 0.3 --alerts 100000
+  peep dev torture tail --help                 lines lost or repeated, on this disk
 """
 
 
@@ -27,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     made = common.new_parser(
         "dev simulate",
         "Run the real protocol in virtual time, with loss, crashes, sleep and cuts, "
-        "and say how well leases hold. The same seed gives the same trace.",
+        "and say how well leases hold and what becomes of alerts and states. The same "
+        "seed gives the same trace.",
         _EXAMPLES,
     )
     rows = (
@@ -38,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         ("--loss", _share, 0.1, "share of datagrams lost (default: 0.1)"),
         ("--dup", _share, 0.05, "that come twice (default: 0.05)"),
         ("--reorder", _share, 0.05, "that are overtaken (default: 0.05)"),
+        ("--alerts", _alerts, 1000, "in all agents' logs together (default: 1000)"),
         ("--seed", _seed, 7, "default: 7"),
     )
     for name, kind, default, about in rows:
@@ -47,7 +54,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Simulate, and print what came of it."""
+    """Simulate, and print what came of it; or torture."""
+    if argv[:1] == ["torture"]:
+        return torture.run(argv[1:])
+    if not argv:
+        raise ConfigError(["say `simulate` or `torture tail`, or --help"])
     args = parser().parse_args(common.after("simulate", argv))
     plan = Plan(
         agents=args.agents,
@@ -57,6 +68,7 @@ def run(argv: Sequence[str]) -> int:
         loss=args.loss,
         dup=args.dup,
         reorder=args.reorder,
+        alerts=args.alerts,
         seed=args.seed,
     )
     result = simulate(plan, _Progress() if sys.stderr.isatty() else None)
@@ -107,6 +119,14 @@ def _number(text: str) -> float:
         return -1.0  # out of every range here
 
 
+def _alerts(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_ALERTS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number from 0 to {MAX_ALERTS}"
+        )
+    return int(text)
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
@@ -143,6 +163,11 @@ def _show(result: Result) -> None:
         ("crashes missed", f"{result.crashes_missed} of {result.crashes}"),
         ("to join again", times("rejoin")),
         ("still apart", f"{result.still_apart} pairs"),
+        ("alerts", f"{result.alerts_sent} sent, {result.alerts_lost} lost"),
+        ("  recorded twice", str(result.alerts_doubled)),
+        ("  sounded again", str(result.alerts_sounded_again)),
+        ("  and unmarked", str(result.alerts_sounded_again_unmarked)),
+        ("states", _states(result)),
         ("stuck timers", str(result.stuck_timers)),
         ("datagrams", f"{result.datagrams_per_agent_hour} an agent-hour"),
         ("trace", result.trace_hash),
@@ -154,3 +179,9 @@ def _show(result: Result) -> None:
     )
     for name, value in rows:
         print(f"{name:<16} {value}")
+
+
+def _states(result: Result) -> str:
+    if result.states_late is None:
+        return f"{result.states_apart} apart"
+    return f"{result.states_late * 100:.1f} % late, {result.states_apart} apart"

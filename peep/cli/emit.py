@@ -14,6 +14,8 @@ from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.udp import UdpDriver
 from peep.protocol.discovery import DiscoveryProtocol, Found, SeekConfig
 from peep.protocol.dumb import DumbProtocol
+from peep.protocol.events import Refused
+from peep.protocol.outbox import is_alert
 from peep.protocol.packets import ID_BYTES, SERVER_PORT
 from peep.protocol.sessions import STALE_REPEATS
 from peep.signals import (
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peep.protocol.addresses import Address
-    from peep.protocol.events import Refused
+    from peep.protocol.events import Confirmed
 
 FIND_S = 2.0  # patience for the first server
 GATHER_S = 0.3  # and, once there is one, for others
+RECEIPT_S = 2.0  # a commit and a few repeats, on a bad network
 HINT_S = 0.3  # a refusal comes at once or not at all
 
 _EXAMPLES = """\
@@ -138,28 +141,37 @@ async def find(
 
 async def send(
     signal: Signal, to: tuple[str, int], hold_s: float, stop: asyncio.Event
-) -> str | None:
-    """Send to one server; return what it objects, if it does."""
-    refused = asyncio.Event()
+) -> tuple[bool, str]:
+    """Send to one server; return whether it heard, as far as is known, and a word."""
+    answered = asyncio.Event()
+    answers: list[Refused | Confirmed] = []
     endpoint, address = plain_endpoint(*to)
     repeat_s = max(1, round(hold_s / STALE_REPEATS))
-    machine = DumbProtocol(os.urandom(ID_BYTES), address, repeat_s)
+    rng = random.Random()  # noqa: S311 - jitter, and an id that lives for a moment
+    machine = DumbProtocol(os.urandom(ID_BYTES), address, rng, repeat_s)
 
-    def tell(_event: Refused, _now: float) -> None:
-        refused.set()
+    def tell(event: Refused | Confirmed, _now: float) -> None:
+        answers.append(event)
+        answered.set()
 
-    driver: UdpDriver[Refused] = UdpDriver(machine, endpoint, SystemClock(), tell)
+    driver: UdpDriver[Refused | Confirmed] = UdpDriver(
+        machine, endpoint, SystemClock(), tell
+    )
     driver.start()
     machine.send(signal, SystemClock().now())
     driver.kick()
-    await _either(refused, stop, HINT_S)
+    await _either(answered, stop, RECEIPT_S if is_alert(signal) else HINT_S)
     driver.close()
-    if refused.is_set():
-        return (
+    if any(isinstance(answer, Refused) for answer in answers):
+        return False, (
             "refuses: it takes signals without a lease only from its `dumb_networks`, "
             "and into class public while that is served and has no key"
         )
-    return None
+    if answers:
+        return True, ", and on record there"
+    if is_alert(signal):
+        return False, "did not confirm it: is a server there?"
+    return True, ""
 
 
 async def _either(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
@@ -188,13 +200,10 @@ def run(argv: Sequence[str]) -> int:
             )
         heard = 0
         for host, port in targets:
-            refusal = await send(signal, (host, port), args.hold_s, stop)
-            heard += refusal is None
-            common.say(
-                f"{host} port {port} {refusal}"
-                if refusal
-                else f"sent to {host} port {port}"
-            )
+            took, word = await send(signal, (host, port), args.hold_s, stop)
+            heard += took
+            at = f"{host} port {port}"
+            common.say(f"sent to {at}{word}" if took else f"{at} {word}")
         return 0 if heard else 1
 
     return common.run_until_stopped(work)

@@ -59,6 +59,10 @@ def run(argv: Sequence[str]) -> int:
     network = msgspec.structs.replace(wanted.network, mdns=False)
     wanted = msgspec.structs.replace(wanted, agent=alone, network=network)
     only = OnlyOne(paths.state_dir())
+    if server.journal_is_busy(wanted.server):
+        common.say("another server of yours writes the journal: this one keeps none")
+        quiet = msgspec.structs.replace(wanted.server, journal=None)
+        wanted = msgspec.structs.replace(wanted, server=quiet)
     args.port = args.lease = args.mdns = None
     # A class and a key for this run alone: lines and names travel sealed, even here.
     key = ClassKey(f"here-{os.urandom(4).hex()}", os.urandom(SECRET_BYTES))

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from peep import paths
-from peep.cli import classes, common
+from peep.cli import asking, common
 from peep.cli.key import keys_dir
 from peep.config.joined import add_joined
 from peep.config.keyring import load_keyring, write_key
@@ -85,7 +85,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _running_agents() -> list[str]:
     try:
-        agents = classes.ask_all(classes.meant("agent"), ListClasses())
+        agents = asking.ask_each("agent", ListClasses(), dict)
     except PeepError:  # this host has joined, whatever is wrong with its sockets
         return []
     return [str(agent.pid) for agent in agents]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peep import paths
 from peep.cli import common
 from peep.clock import SystemClock
 from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
+from peep.journal.database import hold
+from peep.journal.writer import Limits
 from peep.protocol.door import ServerConfig
 from peep.protocol.packets import ID_BYTES
 from peep.protocol.profiles import PROFILES
@@ -20,7 +24,8 @@ from peep.sound.live import LiveEngine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from peep.config.settings import Settings
+    from peep.config.settings import ServerSettings, Settings
+    from peep.config.storage import JournalSettings
     from peep.protocol.keys import ClassKey
 
 _EXAMPLES = """\
@@ -106,6 +111,7 @@ def make(
         subnets=network.subnets,
         mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
     )
+    journal = wanted.journal
     plan = ServerPlan(
         config=config,
         port=args.port or wanted.port,
@@ -116,6 +122,10 @@ def make(
         mdns=args.mdns or network.mdns,
         control=common.control_path("server"),
         verbose=args.verbose,
+        journal=None if journal is None else _journal_path(journal.path),
+        limits=Limits() if journal is None else _limits(journal),
+        expect=wanted.expect,
+        ephemeral=wanted.ephemeral,
     )
     output = args.output or wanted.output
     engine = LiveEngine(theme, directory, output, args.seed or 0)
@@ -127,6 +137,30 @@ def make(
         rng=rng,
         say=common.say,
         reread=_reread(args),
+    )
+
+
+def _journal_path(text: str) -> Path:
+    return Path(text) if text else paths.state_dir() / "journal.db"
+
+
+def journal_is_busy(wanted: ServerSettings) -> bool:
+    """Say whether another server writes the journal that is asked for."""
+    if wanted.journal is None:
+        return False
+    try:
+        held = hold(_journal_path(wanted.journal.path))
+    except OSError:
+        return False  # what is wrong there is said by whoever opens it
+    if held is not None:
+        os.close(held)
+    return held is None
+
+
+def _limits(wanted: JournalSettings) -> Limits:
+    return Limits(
+        max_age_s=wanted.max_age_days * 86_400.0,
+        max_bytes=wanted.max_mib * common.MIB,
     )
 
 

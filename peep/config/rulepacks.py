@@ -7,7 +7,10 @@ r"""Rule packs: YAML lists of rules, shipped by name or anybody's by path.
       tier: notable                # routine (default), notable, alert
       pan: 0.0
       gain_db: 0.0
+      hosts: ['web*']              # omitted: all
       groups: [sshd]               # omitted: the name of the pack
+      rate: 10/min                 # more than that is folded; omitted: 5/s, alerts never
+      engine: re2                  # or re, for what RE2 does not know
       samples:
         take: ['... Accepted password for ...']
         refuse: ['... Failed password for ...']
@@ -17,16 +20,22 @@ before every pattern, and `rules`, the list. Packs are laid end to end in the or
 given, and the first rule that matches wins.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from peep import paths
 from peep.config.document import Node, load
 from peep.config.problems import Problems, hint, shown
-from peep.rules import Rule, pattern_problem
+from peep.rules import Rate, Rule, pattern_problem
+from peep.rules.patterns import Engine
 from peep.signals import GAIN_RANGE_DB, Tier, name_problem
 
 MAX_RULES = 2000  # over all packs; as far as matching was measured, twice over
+_ENGINES: Final[dict[str, Engine]] = {"re2": "re2", "re": "re"}
+_RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
+_PERIODS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _TIERS = {tier.name.lower(): tier for tier in Tier}
 _KEYS = (
     "name",
@@ -36,7 +45,10 @@ _KEYS = (
     "tier",
     "pan",
     "gain_db",
+    "hosts",
     "groups",
+    "rate",
+    "engine",
     "samples",
 )
 
@@ -88,12 +100,14 @@ def _rules_of(pack: Node) -> list[tuple[Node, str]]:
     return [(node, prefix) for node in keys["rules"].nodes()]
 
 
-def _pattern(node: Node, prefix: str, default: str | None = None) -> str:
-    """Return a pattern behind its prefix; where RE2 refuses it, nothing."""
+def _pattern(
+    node: Node, prefix: str, default: str | None = None, engine: Engine = "re2"
+) -> str:
+    """Return a pattern behind its prefix; where it is refused, nothing."""
     pattern = node.text(default)
     if prefix and pattern:
         pattern = f"{prefix}(?:{pattern})"
-    problem = pattern_problem(pattern) if pattern else None
+    problem = pattern_problem(pattern, engine) if pattern else None
     if problem:
         node.problem(problem)
         return ""
@@ -102,11 +116,11 @@ def _pattern(node: Node, prefix: str, default: str | None = None) -> str:
 
 def _rule(node: Node, pack: str, prefix: str) -> Rule:
     keys = node.section(*_KEYS, required=True)
-    match = _pattern(keys["match"], prefix)
+    engine = _ENGINES[keys["engine"].choice(_ENGINES, "re2")]
     samples = keys["samples"].section("take", "refuse")
     return Rule(
         name=_named(keys["name"]),
-        match=match,
+        match=_pattern(keys["match"], prefix, engine=engine),
         event=_named(keys["event"]),
         family=_named(keys["family"], ""),
         tier=_TIERS[keys["tier"].choice(_TIERS, "routine")],
@@ -114,10 +128,26 @@ def _rule(node: Node, pack: str, prefix: str) -> Rule:
         gain_db=keys["gain_db"].number(
             0.0, low=GAIN_RANGE_DB[0], high=GAIN_RANGE_DB[1]
         ),
+        hosts=keys["hosts"].texts(()),
         groups=keys["groups"].texts((pack,)),
+        rate=_rate(keys["rate"]),
+        engine=engine,
         takes=samples["take"].texts((), control=True),
         refuses=samples["refuse"].texts((), control=True),
     )
+
+
+def _rate(node: Node) -> Rate | None:
+    """Read `COUNT/PERIOD`, as in 10/min; None where it is omitted."""
+    if not node.given:
+        return None
+    written = node.text()
+    found = _RATE.fullmatch(written)
+    if found is None:
+        if written:
+            node.problem(f"{shown(written)} is no rate such as 5/s, 10/min or 100/h")
+        return None
+    return Rate(int(found[1]), _PERIODS_S[found[2]])
 
 
 def _named(node: Node, default: str | None = None) -> str:

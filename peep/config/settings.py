@@ -20,12 +20,19 @@ from peep.config.network import (
 )
 from peep.config.problems import hint, shown
 from peep.config.rulepacks import shipped_packs
+from peep.config.storage import (
+    JournalSettings,
+    SpoolSettings,
+    journal_settings,
+    spool_settings,
+)
 from peep.config.themes import shipped_themes
 from peep.protocol.policy import Network
 
 DEFAULT_PORT = 2001
 LEASE_RANGE_S = (10, 300)  # below, beats are traffic; above, the dead sound alive
 MAX_SOURCES = 4096  # thousands of files are followed by globs; this is by hand
+MAX_HOSTS = 4096  # that are expected, or patterns of ephemeral ones; a quarter of all
 # Loopback and the networks that are private by RFC 1918 and RFC 4193, and link-local.
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -50,7 +57,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     what the profile has.
     `output` is auto, device, device:NAME, null or file:PATH. Without `interfaces`,
     loopback and those with private addresses are served. Classic (dumb) clients are
-    heard from `dumb_networks` only.
+    heard from `dumb_networks` only. Hosts in `expect` must be there; those that an
+    `ephemeral` pattern (* is any text) means come and go. `journal` None keeps none.
     """
 
     port: int | None = None
@@ -60,6 +68,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "auto"
     lease_s: int | None = None
     dumb_networks: tuple[Network, ...] = tuple(map(ip_network, PRIVATE_NETWORKS))
+    expect: tuple[str, ...] = ()
+    ephemeral: tuple[str, ...] = ()
+    journal: JournalSettings | None = JournalSettings()
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +92,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     groups: tuple[str, ...] = ("all",)
     exclude: tuple[str, ...] = ()
+    spool: SpoolSettings = SpoolSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +126,9 @@ def _server(node: Node, directory: Path) -> ServerSettings:
         output=_output(keys["output"]),
         lease_s=_lease(keys["lease_s"]),
         dumb_networks=networks(keys["dumb_networks"], PRIVATE_NETWORKS),
+        expect=_hosts(keys["expect"], patterns=False),
+        ephemeral=_hosts(keys["ephemeral"], patterns=True),
+        journal=journal_settings(keys["journal"], directory),
     )
 
 
@@ -137,6 +152,7 @@ def _agent(
         rules=tuple(_rule_pack(node, directory) for node in keys["rules"].nodes()),
         groups=keys["groups"].texts(("all",)),
         exclude=keys["exclude"].texts(()),
+        spool=spool_settings(keys["spool"]),
     )
 
 
@@ -156,6 +172,19 @@ def _word(node: Node) -> str:
     if name and not _is_word(name):
         node.problem(f"{shown(name)} is no host name: ASCII without spaces, please")
     return name
+
+
+def _hosts(node: Node, *, patterns: bool) -> tuple[str, ...]:
+    """Return names of hosts, each once; * stands for any text where `patterns`."""
+    names = tuple(dict.fromkeys(node.texts((), max_length=_MAX_HOST_LENGTH)))
+    if len(names) > MAX_HOSTS:
+        node.problem(f"more than {MAX_HOSTS} hosts")
+    for name in names[:MAX_HOSTS]:
+        if not _is_word(name):
+            node.problem(f"{shown(name)} is no host name: ASCII without spaces, please")
+        elif "*" in name and not patterns:
+            node.problem(f"{shown(name)} is a pattern: name each host")
+    return names[:MAX_HOSTS]
 
 
 def _is_word(text: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from peep.config.problems import shown
 from peep.errors import ConfigError, PeepError
-from peep.net.control import AddClasses, ListClasses, RemoveClasses, Request
+from peep.net.control import AddClasses, ClassRequest, ListClasses, RemoveClasses
 from peep.protocol.classes import NONE, class_problem
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ClassControl:
         self._say = say
         self._patterns = patterns
 
-    def handle(self, request: Request) -> dict[str, object]:
+    def handle(self, request: ClassRequest) -> dict[str, object]:
         """Answer a request about classes; PeepError if it is refused."""
         if self._holder is None:
             if not isinstance(request, ListClasses):

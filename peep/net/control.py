@@ -20,7 +20,7 @@ import re
 import socket
 import stat
 import struct
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_REQUEST_BYTES = 16 * 1024  # three times the longest that is meant: 64 classes
-MAX_ANSWER_BYTES = 1024 * 1024  # what a client reads of a process that may be broken
+# What a client reads of a process that may be broken: a full roster with the longest of
+# names and classes takes half of it.
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_CLIENTS = 16  # at once; people and scripts, one request each
 MAX_NAMES = 64  # in a request; as many as a process has classes
+MAX_HOST_LENGTH = 253  # as DNS has it
 MAX_PATH_BYTES = 107  # sun_path in Linux's sockaddr_un, without its NUL
 PATIENCE_S = 5.0  # for a line to come, or an answer to be read
 _MAX_PROBLEM = 300  # characters: one line for people
@@ -70,9 +73,24 @@ class RemoveClasses(Request, frozen=True, tag="classes.remove"):
     names: Names
 
 
-_REQUESTS = (ListClasses, AddClasses, RemoveClasses)
-_VERBS = tuple(str(one.__struct_config__.tag) for one in _REQUESTS)
-_REQUEST = msgspec.json.Decoder(ListClasses | AddClasses | RemoveClasses)
+class ListHosts(Request, frozen=True, tag="hosts"):
+    """Say which hosts you hear, and which you miss."""
+
+
+class ForgetHost(Request, frozen=True, tag="hosts.forget"):
+    """Take a host off the roster."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_HOST_LENGTH)]
+
+
+class ReadMetrics(Request, frozen=True, tag="metrics"):
+    """Say what you have counted."""
+
+
+ClassRequest = ListClasses | AddClasses | RemoveClasses
+_KNOWN = ClassRequest | ListHosts | ForgetHost | ReadMetrics
+_VERBS = tuple(str(one.__struct_config__.tag) for one in get_args(_KNOWN))
+_REQUEST = msgspec.json.Decoder(_KNOWN)
 _ANSWER = msgspec.json.Decoder(dict[str, object])
 
 
@@ -274,13 +292,13 @@ def _one_line(text: str) -> str:
 
 
 def _read_line(sock: socket.socket) -> bytes:
-    line = b""
+    line = bytearray()
     while not line.endswith(b"\n") and len(line) <= MAX_ANSWER_BYTES:
         data = sock.recv(64 * 1024)
         if not data:
             break
         line += data
-    return line
+    return bytes(line)
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

@@ -12,12 +12,20 @@ import signal
 from typing import TYPE_CHECKING
 
 from peep.errors import PeepError
-from peep.net.control import ControlServer
+from peep.net.control import (
+    ClassRequest,
+    ControlServer,
+    ForgetHost,
+    ListHosts,
+    ReadMetrics,
+    Request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from peep.metrics import Metrics
     from peep.net.class_control import ClassControl
 
 
@@ -25,7 +33,7 @@ class Steering:
     """Listens from `start` to `close`. Without a path there is no socket.
 
     `reread` loads the classes that the configuration names now; without it, SIGHUP is
-    left as it was.
+    left as it was. `more` answers what is not about classes; PeepError if it refuses.
     """
 
     def __init__(
@@ -34,9 +42,11 @@ class Steering:
         path: Path | None,
         reread: Callable[[], Sequence[str]] | None,
         say: Callable[[str], None],
+        more: Callable[[Request], dict[str, object]] | None = None,
     ) -> None:
         self._control = control
-        self._server = None if path is None else ControlServer(path, control.handle)
+        self._more = more or _nothing_more
+        self._server = None if path is None else ControlServer(path, self._answer)
         self._reread = reread
         self._say = say
         self._had_terminal = _has_terminal()
@@ -47,7 +57,9 @@ class Steering:
             try:
                 await self._server.start()
             except PeepError as problem:
-                self._say(f"{problem}: `peep classes` cannot reach this process")
+                self._say(
+                    f"{problem}: `peep classes` and others cannot ask this process"
+                )
         if self._reread is not None:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._hang_up, self._reread)
@@ -57,6 +69,11 @@ class Steering:
         if self._server is not None:
             await self._server.close()
 
+    def _answer(self, request: Request) -> dict[str, object]:
+        if isinstance(request, ClassRequest):
+            return self._control.handle(request)
+        return self._more(request)
+
     def _hang_up(self, reread: Callable[[], Sequence[str]]) -> None:
         if self._had_terminal and not _has_terminal():
             # It comes more than once, and a later one must not cut the end short.
@@ -65,6 +82,24 @@ class Steering:
             signal.raise_signal(signal.SIGTERM)
         else:
             self._control.reread(reread)
+
+
+def agent_answers(metrics: Metrics) -> Callable[[Request], dict[str, object]]:
+    """Return what an agent answers beside its classes."""
+
+    def answer(request: Request) -> dict[str, object]:
+        match request:
+            case ReadMetrics():
+                return {"metrics": metrics.collect()}
+            case ListHosts() | ForgetHost():
+                raise PeepError("is an agent: ask a server")
+        return _nothing_more(request)
+
+    return answer
+
+
+def _nothing_more(request: Request) -> dict[str, object]:
+    raise PeepError(f"has no answer to {request.__struct_config__.tag}")
 
 
 def _has_terminal() -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from peep.net.endpoint import peer_of
 from peep.protocol.addresses import Broadcast
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from peep.clock import Clock
@@ -98,8 +98,9 @@ class UdpDriver(Generic[EventT]):
         if due is not None and due <= now:
             self._machine.handle_timer(now)
         self._send(now)
-        while (event := self._machine.next_event()) is not None:
-            self._on_event(event, now)
+        next_event, on_event = self._machine.next_event, self._on_event
+        while (event := next_event()) is not None:
+            on_event(event, now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -110,11 +111,13 @@ class UdpDriver(Generic[EventT]):
 
     def _readable(self, sock: socket.socket) -> None:
         now = self._clock.now()
+        receive, recvfrom = self._machine.receive_datagram, sock.recvfrom
+        scoped = sock.family != socket.AF_INET
         # Read empty, or an error of an earlier datagram; neither is this loop's end.
         with contextlib.suppress(OSError):
             for _ in range(DRAIN):
-                data, address = sock.recvfrom(READ_BYTES)
-                self._machine.receive_datagram(data, peer_of(address), now)
+                data, address = recvfrom(READ_BYTES)
+                receive(data, peer_of(address) if scoped else address, now)
         self.kick()
 
     def _send(self, now: float) -> None:

@@ -5,16 +5,13 @@ machine behind the real control socket, in a process of its own.
 """
 
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
+from homes import Home, one_line
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
 
@@ -68,67 +65,18 @@ asyncio.run(run())
 """
 
 
-class Home:
-    """The directories of a user, and what runs in them."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.config = directory / "config" / "peep"
-        self.run = directory / "peep"
-        self.env = {
-            **os.environ,
-            "HOME": str(directory),
-            "XDG_CONFIG_HOME": str(directory / "config"),
-            "XDG_STATE_HOME": str(directory / "state"),
-            "XDG_RUNTIME_DIR": str(directory),
-        }
-        self.running = []
+class Processes(Home):
+    """Agents and servers, as far as classes go."""
 
     def start(self, *words):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROCESS, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self.env,
-        )
-        self.running.append(process)
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    def peep(self, *words):
-        return subprocess.run(
-            [sys.executable, "-m", "peep", *map(str, words)],
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-            env=self.env,
-        )
-
-    def close(self):
-        for process in self.running:
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
-        shutil.rmtree(self.directory)
+        return super().start(PROCESS, *words)
 
 
 @pytest.fixture
 def home():
-    # Not tmp_path, whose name may be too long for a socket.
-    made = Home(Path(tempfile.mkdtemp(prefix="peep-")))
+    made = Processes()
     yield made
     made.close()
-
-
-def one_line(done, code):
-    """Return the only line of a command that failed."""
-    assert done.returncode == code, done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
-    return done.stderr.strip()
 
 
 def test_classes_of_all_that_runs_are_listed(home):

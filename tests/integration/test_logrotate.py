@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from peep.agent.sources.tail import Follower
+from peep.agent.sources.follow import Follower
 
 LOGROTATE = shutil.which("logrotate") or shutil.which("/usr/sbin/logrotate")
 pytestmark = pytest.mark.skipif(not LOGROTATE, reason="logrotate is not installed")
@@ -40,8 +40,8 @@ class Rotated:
 
     def look(self):
         self.now += 0.1
-        while batches := self.follower.read(self.now, 0.0):
-            self.told += [line.text for batch in batches for line in batch.lines]
+        while batch := self.follower.read(self.now, 0.0):
+            self.told += [line.text for line in batch.lines]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 from peep.protocol import packets, wire
-from peep.protocol.agent import MAX_QUEUE
+from peep.protocol.mail import MAX_QUEUE
 from peep.protocol.packets import Signals
 
 pytestmark = pytest.mark.network

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from peep.agent.sources.tail import MAX_OUTGOING, OUTGOING_S, Follower
+from peep.agent.sources.follow import MAX_OUTGOING, OUTGOING_S, Follower
 
 PIECES = st.lists(st.integers(0, 90), min_size=1, max_size=4)
 
@@ -108,8 +108,8 @@ class RotatedLog(RuleBasedStateMachine):
 
     @rule()
     def look(self):
-        while batches := self.follower.read(self.now, 0.0):
-            for line in (line for batch in batches for line in batch.lines):
+        while batch := self.follower.read(self.now, 0.0):
+            for line in batch.lines:
                 of, number, _ = line.text.split(b" ")
                 self.told.append((int(of), int(number)))
         self.seen = True

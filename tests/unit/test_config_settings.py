@@ -14,6 +14,7 @@ from peep.config.settings import (
     Settings,
     load_settings,
 )
+from peep.config.storage import JournalSettings, SpoolSettings
 from peep.errors import ConfigError
 
 
@@ -51,6 +52,9 @@ server:
   output: device:USB Audio
   lease_s: 60
   dumb_networks: []
+  expect: [web1, db1, web1]
+  ephemeral: "ci-*"
+  journal: {path: j.db, max_age_days: 7, max_mib: 100}
 agent:
   host: web1
   classes: b
@@ -60,6 +64,7 @@ agent:
   rules: [sshd, mine.yaml, /abs/other.yaml]
   groups: [sshd]
   exclude: [noise]
+  spool: {max_alerts: 5, max_mib: 1}
 """
     assert load_settings(written(tmp_path, text), KINDS) == Settings(
         server=ServerSettings(
@@ -70,6 +75,11 @@ agent:
             output="device:USB Audio",
             lease_s=60,
             dumb_networks=(),
+            expect=("web1", "db1"),
+            ephemeral=("ci-*",),
+            journal=JournalSettings(
+                path=str(tmp_path / "j.db"), max_age_days=7, max_mib=100
+            ),
         ),
         agent=AgentSettings(
             host="web1",
@@ -80,6 +90,7 @@ agent:
             rules=("sshd", str(tmp_path / "mine.yaml"), "/abs/other.yaml"),
             groups=("sshd",),
             exclude=("noise",),
+            spool=SpoolSettings(max_alerts=5, max_mib=1),
         ),
     )
 
@@ -112,12 +123,36 @@ def test_outputs_are_named_or_have_a_name(tmp_path, output):
         ("agent: {sources: [{tial: /x}]}", "did you mean 'tail'?"),
         ("agent: {sources: [{tail: 5}]}", "sources[0].tail: expected text"),
         ("agent: {sources: [{tail: /x, pth: y}]}", "did you mean 'path'?"),
+        ("server: {expect: ['a b']}", "expect: 'a b' is no host name"),
+        ("server: {expect: ['ci-*']}", "'ci-*' is a pattern: name each host"),
+        ("server: {ephemeral: [{}]}", "ephemeral[0]: expected text"),
+        ("server: {journal: nothing}", "journal: expected yes or no"),
+        ("server: {journal: []}", "journal: expected a mapping, found a list"),
+        ("server: {journal: {days: 5}}", "unknown key 'days'"),
+        ("server: {journal: {max_age_days: 0}}", "0 is not in 1 … 3650"),
+        ("server: {journal: {max_mib: 1}}", "max_mib: 1 is not in 8 …"),
+        ("agent: {spool: {max_alerts: 0}}", "0 is not in 1 …"),
+        ("agent: {spool: off}", "spool: expected a mapping"),
         ("agent: {groups: []}", "groups: expected at least one text"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, problem):
     problems = refusal(tmp_path, text)
     assert any(problem in line for line in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"), [("off", None), ("no", None), ("on", JournalSettings())]
+)
+def test_a_journal_is_off_or_on(tmp_path, word, kept):
+    text = f"server: {{journal: {word}}}"
+    assert load_settings(written(tmp_path, text), KINDS).server.journal == kept
+
+
+def test_the_number_of_expected_hosts_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_HOSTS", 2)
+    problems = refusal(tmp_path, "server: {expect: [a, b, 'c d']}")
+    assert problems == ["peep.yaml:1: server.expect: more than 2 hosts"]
 
 
 def test_server_and_agent_are_complained_of_together(tmp_path):

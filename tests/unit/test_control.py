@@ -12,23 +12,32 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wires import agent_machine
 
 from peep import paths
+from peep.clock import ManualClock
 from peep.errors import PeepError
+from peep.metrics import Family, Metrics
 from peep.net import control
+from peep.net.class_control import ClassControl
 from peep.net.control import (
     AddClasses,
     ControlServer,
+    ForgetHost,
     GoneError,
     ListClasses,
+    ListHosts,
+    ReadMetrics,
     RemoveClasses,
     ask,
     running,
     socket_path,
 )
+from peep.net.steering import Steering, agent_answers
 
 pytestmark = pytest.mark.network
 
@@ -90,6 +99,9 @@ def test_a_request_reaches_the_handler_and_its_answer_comes_back(run_dir):
                 ListClasses(),
                 AddClasses(("a", "b")),
                 RemoveClasses(("a",)),
+                ListHosts(),
+                ForgetHost("web1"),
+                ReadMetrics(),
             )
         ],
     )
@@ -97,6 +109,9 @@ def test_a_request_reaches_the_handler_and_its_answer_comes_back(run_dir):
         {"ok": True, "asked": "ListClasses", "names": []},
         {"ok": True, "asked": "AddClasses", "names": ["a", "b"]},
         {"ok": True, "asked": "RemoveClasses", "names": ["a"]},
+        {"ok": True, "asked": "ListHosts", "names": []},
+        {"ok": True, "asked": "ForgetHost", "names": []},
+        {"ok": True, "asked": "ReadMetrics", "names": []},
     ]
 
 
@@ -226,6 +241,11 @@ def test_another_user_cannot_even_open_the_socket(run_dir):
         (b'{"do":"classes.add","names":"web"}', "bad request: Expected `array`"),
         (b'{"do":"classes.add","names":[]}', "bad request: Expected `array` of length"),
         (b'{"do":"classes.add","names":[""]}', "bad request: Expected `str` of length"),
+        (b'{"do":"hosts.forget"}', "bad request: Object missing required field `name`"),
+        (
+            b'{"do":"hosts.forget","name":"' + b"x" * 254 + b'"}',
+            "bad request: Expected `str` of length",
+        ),
         (
             b'{"do":"classes.add","names":["' + b"x" * 65 + b'"]}',
             "bad request: Expected `str` of length",
@@ -445,3 +465,59 @@ def test_a_path_is_used_up_to_the_last_byte_that_a_socket_takes(run_dir):
 )
 def test_the_runtime_directory_is_the_users_own(uid, environ, expected):
     assert paths.runtime_dir(environ, uid) == Path(expected)
+
+
+def steered(path, request, more=None):
+    """Ask a process that holds class public."""
+
+    async def both():
+        machine = agent_machine()
+        control = ClassControl(
+            machine, clock=ManualClock(), kick=lambda: None, say=lambda _: None
+        )
+        steering = Steering(control, path, None, lambda _: None, more)
+        await steering.start()
+        try:
+            return await asyncio.to_thread(ask, path, request)
+        finally:
+            await steering.close()
+
+    return asyncio.run(both())
+
+
+def test_a_process_answers_about_classes_itself_and_hands_on_what_is_more(run_dir):
+    path = run_dir / "server-7.sock"
+    asked = []
+
+    def more(request):
+        asked.append(request)
+        return {"hosts": []}
+
+    assert steered(path, ListClasses(), more)["classes"] == ["public"]
+    assert steered(path, AddClasses(("web",)), more)["classes"] == ["public", "web"]
+    assert steered(path, RemoveClasses(("x",)), more)["changed"] is False
+    assert asked == []
+    assert steered(path, ListHosts(), more) == {"ok": True, "hosts": []}
+    assert asked == [ListHosts()]
+
+
+@pytest.mark.parametrize(
+    ("request_", "tag"), [(ListHosts(), "hosts"), (ReadMetrics(), "metrics")]
+)
+def test_a_process_that_has_nothing_more_to_say_says_that(run_dir, request_, tag):
+    with pytest.raises(PeepError, match=f"has no answer to {tag}$"):
+        steered(run_dir / "agent-7.sock", request_)
+
+
+@pytest.mark.parametrize("request_", [ListHosts(), ForgetHost("web1")])
+def test_an_agent_has_metrics_and_no_hosts(run_dir, request_):
+    metrics = Metrics()
+    metrics.gauge("peep_lines", "Lines.", lambda: float("-inf"))
+    more = agent_answers(metrics)
+    path = run_dir / "agent-7.sock"
+    with pytest.raises(PeepError, match="is an agent: ask a server"):
+        steered(path, request_, more)
+    answer = steered(path, ReadMetrics(), more)["metrics"]
+    assert msgspec.convert(answer, list[Family]) == metrics.collect()
+    with pytest.raises(PeepError, match="has no answer to classes"):
+        more(ListClasses())

@@ -9,8 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wires import agent_machine, server_machine
 
+from peep.lab import disks
+from peep.lab.deliveries import VALUES, AlertLedger, StateLedger
+from peep.lab.disks import AgentDisk, Recorder, ServerDisk
 from peep.lab.pairs import Ledger, percentile
-from peep.lab.simulate import Plan, simulate
+from peep.lab.script import Plan
+from peep.lab.simulate import simulate
 from peep.lab.virtual_network import REORDER_S, Node, VirtualNetwork, Weather
 from peep.protocol import lease
 from peep.protocol.addresses import Broadcast, Datagram
@@ -26,10 +30,14 @@ from peep.protocol.events import (
     Lapsed,
     Peer,
     SignalReceived,
+    Way,
 )
+from peep.protocol.mail import Mail
+from peep.protocol.outbox import Flight, Outbox
 from peep.protocol.packets import ANNOUNCE_PORT, SERVER_PORT
 from peep.reasons import Reason
-from peep.signals import Event, Tier
+from peep.server.alerts import Alerts
+from peep.signals import Event
 
 SMALL = Plan(agents=6, hours=3, seed=3)
 A, B = ("10.1.0.1", 40_000), ("10.0.0.1", 2001)
@@ -297,7 +305,7 @@ def test_the_real_machines_find_each_other_on_it():
         made.add(node)
         made.start(node, machine, address)
     made.run(2)
-    made.send(made._at[A], Event(name="x", tier=Tier.ALERT))
+    made.send(made._at[A], Event(name="x"))
     made.run(3)
     assert [type(event).__name__ for _, event in told] == [
         "AgentJoined",
@@ -436,11 +444,289 @@ def test_a_farewell_parts_a_pair():
     assert made.false_lost == 0
 
 
+def test_a_pair_is_joined_since_both_say_so_and_can_hear_each_other():
+    made = ledger(joined=False)
+    made.server_said(0, 0, AgentJoined(PEER, ("public",), False), 1.0)
+    assert made.joined_since(0, 0) is None
+    made.agent_said(0, 0, Joined(B, 30.0), 2.0)
+    made.agent_said(0, 0, Joined(B, 30.0), 3.0)
+    assert made.joined_since(0, 0) == 2.0
+    made.agent_up(0, 10.0, up=False)
+    assert made.joined_since(0, 0) is None
+    made.agent_up(0, 20.0, up=True)
+    assert made.joined_since(0, 0) == 20.0
+    made.agent_said(0, 0, Lapsed(B), 30.0)
+    assert made.joined_since(0, 0) is None
+
+
 def test_percentiles_are_by_nearest_rank():
     values = [float(n) for n in range(100, 0, -1)]
     assert [percentile(values, p) for p in (0, 50, 99, 100)] == [1, 50, 99, 100]
     assert percentile([7.0], 99) == 7.0
     assert percentile([], 50) is None
+
+
+# -- the judge of alerts --------------------------------------------------------------
+
+ONE, TWO = (7, 1), (7, 2)
+KEY = (0, *ONE)
+
+
+def alerts(*, servers=2):
+    """Return a ledger with one agent that has leases of all, and one alert."""
+    made = AlertLedger(1, servers)
+    for server in range(servers):
+        made.lease(0, server, held=True)
+    made.written(0, [ONE])
+    made.kept(0, [ONE])
+    return made
+
+
+def test_an_alert_is_lost_until_it_is_on_record_somewhere():
+    made = alerts()
+    assert (made.count(), made.lost()) == (1, 1)
+    made.recorded(1, [KEY])
+    assert made.lost() == 0
+
+
+def test_a_line_that_nobody_read_is_lost_too():
+    made = alerts()
+    made.written(0, [TWO])
+    made.recorded(0, [KEY])
+    assert (made.count(), made.lost()) == (2, 1)
+
+
+def test_one_that_was_dropped_is_counted_apart_unless_it_is_on_record():
+    made = alerts()
+    made.dropped(0, [ONE])
+    assert (made.lost(), made.dropped_count()) == (0, 1)
+    made.recorded(0, [KEY])
+    assert (made.lost(), made.dropped_count()) == (0, 0)
+
+
+def test_recorded_again_is_doubled_on_the_same_server_only():
+    made = alerts()
+    made.recorded(0, [KEY])
+    made.recorded(1, [KEY])
+    assert made.doubled == 0
+    made.recorded(1, [KEY, (0, *TWO)])
+    assert made.doubled == 1
+
+
+def test_heard_again_is_counted_on_the_same_server_only_and_must_be_marked():
+    made = alerts()
+    made.sounded(0, KEY, again=False)
+    made.sounded(1, KEY, again=False)
+    assert (made.sounded_again, made.unmarked) == (0, 0)
+    made.sounded(0, KEY, again=True)
+    assert (made.sounded_again, made.unmarked) == (1, 0)
+    made.sounded(1, KEY, again=False)
+    assert (made.sounded_again, made.unmarked) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "gone", "early"),
+    [
+        ([], [], 1),
+        ([0], [], 1),
+        ([0, 1], [], 0),
+        ([0], [1], 0),
+        ([], [0, 1], 1),
+        ([1], [1], 1),
+    ],
+)
+def test_an_alert_is_forgotten_early_before_all_that_are_owed_have_it(
+    recorded, gone, early
+):
+    made = alerts()
+    for server in recorded:
+        made.recorded(server, [KEY])
+    for server in gone:
+        made.lease(0, server, held=False)
+    made.confirmed(0, [ONE])
+    assert made.forgotten_early == early
+
+
+def test_a_server_that_came_after_its_birth_is_not_owed_an_alert():
+    made = alerts(servers=1)
+    made.recorded(0, [KEY])
+    made.lease(0, 0, held=False)
+    made.lease(0, 0, held=True)
+    made.confirmed(0, [ONE])
+    assert made.forgotten_early == 0
+
+
+def test_a_new_process_owes_what_it_finds_to_nobody_in_particular():
+    made = alerts()
+    made.crashed(0)
+    made.kept(0, [ONE])
+    made.recorded(0, [KEY])
+    made.confirmed(0, [ONE])
+    assert made.forgotten_early == 0
+
+
+# -- the judge of states --------------------------------------------------------------
+
+
+def states(since=0.0):
+    """Return a ledger of one pair, joined since then, that repeats after 30 s."""
+    made = StateLedger(1, 1, 30.0, lambda agent, server: since)
+    made.changed(0, 100.0)
+    return made
+
+
+@pytest.mark.parametrize(("now", "late"), [(220.0, 0), (220.1, 1)])
+def test_a_change_is_late_after_four_intervals(now, late):
+    made = states()
+    made.heard(0, 0, made.value(0), now)
+    assert (made.judged, made.late) == (1, late)
+
+
+@pytest.mark.parametrize("since", [None, 100.1])
+def test_a_change_from_when_the_pair_was_apart_is_not_judged(since):
+    made = states(since)
+    made.heard(0, 0, made.value(0), 999.0)
+    assert made.judged == 0
+
+
+def test_a_newer_value_stands_for_an_older_one_and_an_older_one_for_itself():
+    made = states()
+    old = made.value(0)
+    made.changed(0, 150.0)
+    made.changed(0, 200.0)
+    made.heard(0, 0, old, 210.0)
+    assert (made.judged, made.late) == (1, 0)
+    made.heard(0, 0, made.value(0), 290.0)
+    assert (made.judged, made.late) == (3, 1)
+
+
+def test_changes_are_told_apart_however_many_there_are():
+    made = states()
+    for _ in range(VALUES + 5):
+        made.changed(0, 100.0)
+        made.heard(0, 0, made.value(0), 100.1)
+    assert made.judged == VALUES + 6
+    assert made.finish(100.0, 500.0) == 0
+
+
+def test_what_is_never_seen_is_late_and_apart():
+    made = states()
+    assert made.finish(300.0, 500.0) == 1
+    assert (made.judged, made.late) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("calm_at", "since", "came_at", "apart"),
+    [
+        (300.0, 0.0, 360.0, 0),
+        (300.0, 0.0, 360.1, 1),
+        (300.0, 400.0, 460.0, 0),
+        (300.0, 400.0, 460.1, 1),
+        (300.0, None, 999.0, 0),
+    ],
+)
+def test_a_pair_is_apart_if_it_differs_two_intervals_after_it_could_agree(
+    calm_at, since, came_at, apart
+):
+    made = states(since)
+    made.heard(0, 0, made.value(0), came_at)
+    made.heard(0, 0, made.value(0), came_at + 100)
+    assert made.finish(calm_at, 2000.0) == apart
+
+
+def test_what_a_server_forgot_it_must_be_told_again():
+    made = states()
+    made.heard(0, 0, made.value(0), 101.0)
+    made.forgotten(0, 0)
+    assert made.finish(300.0, 500.0) == 1
+
+
+def test_an_agent_that_said_nothing_is_not_apart():
+    made = StateLedger(1, 1, 30.0, lambda agent, server: 0.0)
+    assert made.finish(300.0, 500.0) == 0
+
+
+# -- disks ----------------------------------------------------------------------------
+
+
+def spool(disk):
+    return [(kept.event.origin, kept.event.serial) for kept in disk.spooled()]
+
+
+def test_what_was_read_is_in_the_spool_until_it_was_confirmed_and_committed():
+    disk = AgentDisk(7)
+    assert disk.write(5.0, 2) == [ONE, TWO]
+    assert spool(disk) == []
+    new, dropped = disk.read()
+    assert [(k.event.serial, k.born) for k in new] == [(1, 5.0), (2, 5.0)]
+    assert dropped == []
+    disk.confirm([ONE])
+    assert disk.read() == ([], [])
+    assert spool(disk) == [TWO]
+
+
+def test_what_was_confirmed_at_the_last_moment_is_found_again():
+    disk = AgentDisk(7)
+    disk.write(5.0, 1)
+    disk.read()
+    disk.confirm([ONE])
+    assert spool(disk) == [ONE]
+    assert disk.read() == ([], [])
+    assert spool(disk) == [ONE]
+
+
+def test_a_full_spool_drops_its_oldest():
+    disk = AgentDisk(7, max_alerts=2)
+    disk.write(5.0, 3)
+    assert disk.read()[1] == [ONE]
+    assert spool(disk) == [TWO, (7, 3)]
+
+
+def came(*, again=False):
+    way = Way(b"identity", PEER.agent_id, b"session1", A)
+    return SignalReceived(PEER, "public", Event(name="x"), 0.0, again, way)
+
+
+def test_a_receipt_follows_the_commit_and_comes_again_without_one():
+    disk = ServerDisk()
+    recorder = Recorder(disk)
+    assert not recorder.busy()
+    assert recorder.take(came(), ONE)
+    assert not recorder.take(came(), ONE)
+    assert recorder.busy()
+    assert disk.committed == []
+    done = recorder.commit()
+    assert done.recorded == [(PEER.agent_id, ONE)]
+    assert done.receipts == {came().way: [ONE]}
+    assert len(disk.committed) == 1
+    assert not recorder.take(came(), ONE)
+    done = recorder.commit()
+    assert (done.recorded, done.receipts) == ([], {came().way: [ONE]})
+    assert not recorder.busy()
+
+
+def test_a_full_disk_means_no_receipt_and_the_next_that_comes_is_recorded_unheard():
+    disk = ServerDisk()
+    recorder = Recorder(disk)
+    disk.full = True
+    recorder.take(came(), ONE)
+    done = recorder.commit()
+    assert (done.recorded, done.receipts) == ([], {})
+    disk.full = False
+    assert not recorder.take(came(), ONE)
+    assert recorder.commit().receipts == {came().way: [ONE]}
+    assert len(disk.committed) == 1
+
+
+def test_a_new_process_knows_what_the_last_one_committed_and_nothing_else():
+    disk = ServerDisk()
+    recorder = Recorder(disk)
+    recorder.take(came(), ONE)
+    recorder.commit()
+    recorder.take(came(), TWO)
+    recorder = Recorder(disk)
+    assert not recorder.take(came(), ONE)
+    assert recorder.take(came(again=True), TWO)
 
 
 # -- the day --------------------------------------------------------------------------
@@ -494,3 +780,117 @@ def test_progress_goes_from_something_to_all():
     simulate(Plan(agents=1, hours=0.5), shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+# -- what becomes of alerts -----------------------------------------------------------
+
+BAD = Plan(agents=8, hours=4, loss=0.3, alerts=4000, seed=5)
+
+
+def assert_delivered(result):
+    assert result.alerts_sent == result.alerts == BAD.alerts
+    assert result.alerts_lost == 0
+    assert result.alerts_doubled == 0
+    assert result.alerts_sounded_again_unmarked == 0
+    assert result.alerts_forgotten_early == 0
+    assert result.states_apart == 0
+    assert result.still_apart == 0
+    assert result.stuck_timers == 0
+
+
+def test_on_a_bad_day_no_alert_is_lost_none_recorded_twice_and_states_converge():
+    result = simulate(BAD)
+    assert_delivered(result)
+    assert result.alerts_sounded_again > 0, "or no crash hit a commit"
+    assert result.states_judged > 40
+    assert result.states_late <= 0.01
+
+
+def test_with_several_servers_every_one_that_was_leased_has_it_before_it_is_forgotten():
+    assert_delivered(simulate(msgspec.structs.replace(BAD, servers=2, hours=2)))
+
+
+def test_a_spool_that_is_too_small_drops_and_counts_and_loses_nothing_else(monkeypatch):
+    monkeypatch.setattr(AgentDisk.__init__, "__defaults__", (20,))
+    result = simulate(BAD)
+    assert result.alerts_dropped > 100
+    assert result.alerts_lost == result.alerts_doubled == 0
+
+
+# Each link of the chain, broken: the simulation must find it out.
+
+
+def test_a_spool_that_forgets_at_sending_is_found_out(monkeypatch):
+    monkeypatch.setattr(AgentDisk, "spooled", lambda disk: [])
+    assert simulate(BAD).alerts_lost > 0
+
+
+def test_a_receipt_before_the_commit_is_found_out(monkeypatch):
+    honest = Recorder.commit
+
+    def hasty(recorder):
+        disk, before = recorder._disk, list(recorder._disk.committed)
+        disk.full, full = False, disk.full
+        done = honest(recorder)
+        disk.full = full
+        if full:  # it said so, and wrote nothing
+            disk.committed = before
+            done.recorded.clear()
+        return done
+
+    monkeypatch.setattr(Recorder, "commit", hasty)
+    result = simulate(BAD)
+    assert result.alerts_forgotten_early > 0
+    assert result.alerts_lost > 0
+
+
+def test_a_restarted_server_that_remembers_nothing_is_found_out(monkeypatch):
+    monkeypatch.setattr(disks, "Alerts", lambda recorded: Alerts())
+    result = simulate(BAD)
+    assert result.alerts_doubled > 0
+
+
+def test_an_agent_that_says_an_alert_only_once_is_found_out(monkeypatch):
+    due = Flight.due
+
+    def once(flight, now):
+        said = due(flight, now)
+        flight._heap.clear()
+        return said
+
+    monkeypatch.setattr(Flight, "due", once)
+    assert simulate(BAD).alerts_lost > 0
+
+
+def test_repeats_that_are_not_marked_are_found_out(monkeypatch):
+    monkeypatch.setattr(Outbox, "again", lambda outbox, alert, address: False)
+    assert simulate(BAD).alerts_sounded_again_unmarked > 0
+
+
+def test_one_receipt_taken_for_all_is_found_out(monkeypatch):
+    receipt = Outbox.receipt
+
+    def content(outbox, alerts, server):
+        for alert in alerts:
+            if alert in outbox:
+                outbox._alerts[alert].owing &= {server}
+        return receipt(outbox, alerts, server)
+
+    monkeypatch.setattr(Outbox, "receipt", content)
+    result = simulate(msgspec.structs.replace(BAD, servers=2, hours=2))
+    assert result.alerts_forgotten_early > 0
+
+
+def test_states_that_are_never_repeated_are_found_out(monkeypatch):
+    repeat = Mail.repeat
+    told = set()
+
+    def once(mail, link, now):
+        if link.session not in told:
+            told.add(link.session)
+            repeat(mail, link, now)
+
+    monkeypatch.setattr(Mail, "repeat", once)
+    result = simulate(BAD)
+    assert result.states_late > 0.05
+    assert result.states_apart > 0

@@ -37,7 +37,7 @@ def test_a_source_is_a_kind_and_perhaps_a_value(text, spec):
         ("tail:app.log", "tail: needs an absolute path, such as /var/log/auth.log"),
         ("tail", "path: missing (expected text)"),
         ("tail:", "tail: expected text, found none"),
-        ("system:0", "system: 0.0 is not in 0.5 … 300"),
+        ("system:0", "system: 0 is not in 0.5 … 300"),
         ("system:often", "system: expected a decimal number, found text: 'often'"),
         ("stdin:x", "stdin: no value is expected here, only options by name"),
         ("", "expected text, found none"),

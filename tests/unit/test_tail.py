@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from peep.agent.sources.tail import (
-    MAX_OUTGOING,
-    OUTGOING_S,
-    READ_BYTES,
-    Follower,
-    TailSource,
-    TailSpec,
-    _Open,
-)
+from peep.agent.sources.contents import BLOCK_BYTES as READ_BYTES
+from peep.agent.sources.contents import open_contents
+from peep.agent.sources.follow import MAX_OUTGOING, OUTGOING_S, Follower
+from peep.agent.sources.tail import TailSource, TailSpec
 from peep.clock import ManualClock, SystemClock
 from peep.errors import SourceError
 from peep.loglines import CUT_MARK, MAX_LINE_BYTES
@@ -34,12 +29,12 @@ class Tail:
 
     def lines(self):
         found = []
-        while batches := self.follower.read(self.now, self.now + 7):
-            found += [line for batch in batches for line in batch.lines]
+        while batch := self.follower.read(self.now, self.now + 7):
+            found += batch.lines
         return found
 
     def close(self) -> list[bytes]:
-        return [line.text for b in self.follower.close(0.0) for line in b.lines]
+        return [line.text for line in self.follower.close(0.0)]
 
 
 @pytest.fixture
@@ -61,6 +56,10 @@ def tail(log):
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
+
+
+def texts(batch) -> list[bytes]:
+    return [line.text for line in batch.lines]
 
 
 def open_files() -> set[str]:
@@ -124,8 +123,8 @@ def test_a_line_without_end_is_cut_once_and_the_next_one_is_whole(log, tail):
 def test_one_look_reads_no_more_than_a_block(log, tail):
     append(log, b"0123456789abcde\n" * (READ_BYTES // 8))
     sizes = []
-    while batches := tail.follower.read(0.0, 0.0):
-        sizes.append(sum(len(line.text) + 1 for b in batches for line in b.lines))
+    while batch := tail.follower.read(0.0, 0.0):
+        sizes.append(sum(len(line.text) + 1 for line in batch.lines))
     assert sizes == [READ_BYTES, READ_BYTES]
 
 
@@ -298,7 +297,7 @@ def test_the_same_holds_when_its_directory_goes_with_it(tmp_path):
     log.parent.rmdir()
     assert tail.new() == [b"one"]
     tail.now += OUTGOING_S
-    assert tail.new() == []
+    assert texts(tail.follower.read(tail.now, 0.0)) == []
     assert f"{log} (deleted)" not in open_files()
     with pytest.raises(SourceError, match="its directory does not exist"):
         tail.new()
@@ -404,7 +403,7 @@ def test_a_fifo_that_took_a_log_s_place_between_look_and_opening_holds_up_nobody
     os.mkfifo(path)
     before = open_files()
     with pytest.raises(SourceError, match="not a regular file"):
-        _Open(str(path), at_end=True)
+        open_contents(str(path))
     assert open_files() == before
 
 
@@ -447,7 +446,7 @@ def test_a_log_that_may_not_be_read_is_an_error_and_its_lines_are_not_lost(log):
     log.write_bytes(b"two\n")
     log.chmod(0)
     with as_nobody():
-        assert [b.lines[0].text for b in tail.follower.read(0.0, 0.0)] == [b"one"]
+        assert texts(tail.follower.read(0.0, 0.0)) == [b"one"]
         for _ in range(2):
             with pytest.raises(SourceError) as refused:
                 tail.new()
@@ -463,7 +462,7 @@ def test_what_was_read_of_a_renamed_file_is_told_before_any_trouble(log, tail):
     log.rename(f"{log}.1")
     log.mkdir()
     old.write(b"last words\n")
-    assert [b.lines[0].text for b in tail.follower.read(0.0, 0.0)] == [b"last words"]
+    assert texts(tail.follower.read(0.0, 0.0)) == [b"last words"]
     with pytest.raises(SourceError):
         tail.new()
     old.close()
@@ -473,7 +472,7 @@ def test_a_log_that_is_gone_between_look_and_opening_is_waited_for(log):
     tail = Tail(log)
     status = log.stat()
     log.unlink()
-    assert tail.follower._open(status) is None
+    assert tail.follower._name.open(status) is None
     log.write_bytes(b"one\n")
     tail.new()
     tail.close()
@@ -520,7 +519,7 @@ def test_a_source_that_failed_goes_on_where_it_stopped(log):
         return got
 
     async def work():
-        source._follower.read(0.0, 0.0)
+        source._followers[str(log)].read(0.0, 0.0)
         log.rename(f"{log}.1")
         log.mkdir()
         with pytest.raises(SourceError):
@@ -531,4 +530,4 @@ def test_a_source_that_failed_goes_on_where_it_stopped(log):
         assert await asyncio.wait_for(first(2), 10) == [b"one", b"two"]
 
     asyncio.run(work())
-    source._follower.close(0.0)
+    source._followers[str(log)].close(0.0)
