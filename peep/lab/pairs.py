@@ -57,6 +57,7 @@ class _Pair:
         self.leased = False  # by the agent
         self.met = False
         self.apart_at: float | None = None
+        self.joined_at: float | None = None
         self.crashed_at: float | None = None
         self.called_late = False
 
@@ -173,14 +174,19 @@ class Ledger:
             for pair in pairs
         )
 
+    def joined_since(self, agent: int, server: int) -> float | None:
+        """Return since when a pair is connected and joined, or None if it is not."""
+        return self._pairs[agent][server].joined_at
+
     def _look(self, pair: _Pair, now: float) -> None:
         connected = self._agent_up[pair.agent] and self._server_up[pair.server]
         if not connected:
-            pair.connected_at = pair.apart_at = None
+            pair.connected_at = pair.apart_at = pair.joined_at = None
             return
         if pair.connected_at is None:
             pair.connected_at = now
         if not (pair.held and pair.leased):
+            pair.joined_at = None
             if pair.apart_at is None:
                 pair.apart_at = now
             return
@@ -188,6 +194,8 @@ class Ledger:
             self.rejoin_s.append(now - pair.apart_at)
         pair.apart_at = None
         pair.met = True
+        if pair.joined_at is None:
+            pair.joined_at = now
 
     def _example(self, pair: _Pair, event: object, now: float) -> None:
         if len(self.examples) < _EXAMPLES:

@@ -98,7 +98,7 @@ class VirtualNetwork:
         chance: Callable[[], float],
         tell: Callable[[Node, object], None],
     ) -> None:
-        self._weather = weather
+        self.weather = weather
         self._chance = chance
         self._tell = tell
         self._nodes: list[Node] = []
@@ -149,9 +149,13 @@ class VirtualNetwork:
 
     def send(self, node: Node, signal: Signal) -> None:
         """Give a signal to the agent that runs there."""
+        self.act(node, lambda machine, now: machine.send(signal, now))
+
+    def act(self, node: Node, call: Callable[[Any, float], None]) -> None:
+        """Have something done with the machine that runs there, at its host's time."""
         machine: Any = node.machine
         self._tick(node)
-        machine.send(signal, node.clock_s)
+        call(machine, node.clock_s)
         self._pump(node, machine)
 
     # -- time -------------------------------------------------------------------
@@ -237,7 +241,7 @@ class VirtualNetwork:
     def _post(self, source: Node, to: Node, data: bytes) -> None:
         if to.machine is None:
             return
-        chance, weather = self._chance, self._weather
+        chance, weather = self._chance, self.weather
         copies = 1 + (weather.dup > 0 and chance() < weather.dup)
         for _ in range(copies):
             if weather.loss and chance() < weather.loss:
