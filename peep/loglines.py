@@ -91,37 +91,77 @@ _HARMFUL = re.compile(
 
 
 class LogLine(msgspec.Struct, frozen=True, gc=False):
-    """One line, without its newline. `offset` is where it began in its source."""
+    """One line, without its newline. `offset` is where it began in its source.
+
+    `origin` is a number that stands for the very file or stream, whatever its name:
+    origin and offset are the line's id. 0 is none.
+    """
 
     source: str
     offset: int
     text: bytes
     when: float = 0.0
+    origin: int = 0
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """How far a file was read: every line before `offset` was told, none after it.
+
+    `path` is the name that is followed, whatever the file is called by now. `head` is
+    a digest of the file's beginning (as much as lies before `offset`, within a bound)
+    and `tail` one of the bytes just before `offset`: they prove that it is that file.
+    `changed` is when it was last written to, as far as is known, in Unix seconds of its
+    file system: what was last changed before is older. 0.0 is unknown.
+    """
+
+    path: str
+    origin: int
+    device: int
+    inode: int
+    head: bytes
+    offset: int
+    tail: bytes
+    changed: float = 0.0
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
-    """Lines of one source that were read together, in order."""
+    """Lines of one source that were read together, in order; perhaps none.
+
+    Whoever has made sure of these lines keeps `marks`, one an origin, and forgets those
+    of the origins in `done`: then it is told each line once, however often it starts.
+    """
 
     source: str
     lines: tuple[LogLine, ...]
+    marks: tuple[Mark, ...] = ()
+    done: tuple[int, ...] = ()
 
 
 class LineSplitter:
     """Cuts a stream of bytes into lines of at most `max_bytes`, cut ones marked.
 
     Feed it blocks as they come; a last line without newline waits for the rest.
-    `offset` is where the next block begins in the stream.
+    `offset` is where the next block begins in the stream, `begin` where the first line
+    begins that was not told. `told` says that the stream goes on within a line that was
+    told already: what is left of it goes by.
     """
 
     def __init__(
-        self, source: str, offset: int = 0, max_bytes: int = MAX_LINE_BYTES
+        self,
+        source: str,
+        offset: int = 0,
+        max_bytes: int = MAX_LINE_BYTES,
+        *,
+        origin: int = 0,
+        told: bool = False,
     ) -> None:
         self.source = source
         self.offset = offset
+        self.origin = origin
+        self.begin = offset
         self._max_bytes = max_bytes
-        self._pending = b""  # a line without its end
-        self._begin = offset  # where that line began
-        self._skipping = False  # it was too long, and was told of already
+        self._pending = b""  # a line without its end, from `begin` on
+        self._skipping = told  # it was too long, and was told of already
 
     def feed(self, block: bytes, when: float = 0.0) -> list[LogLine]:
         """Return the lines that this block completes."""
@@ -132,10 +172,10 @@ class LineSplitter:
             texts = (self._pending + head).split(b"\n")
             if self._skipping:
                 self._skipping = False
-                self._begin += len(texts.pop(0)) + 1
+                self.begin += len(texts.pop(0)) + 1
             for text in texts:
                 lines.append(self._line(text, when))
-                self._begin += len(text) + 1
+                self.begin += len(text) + 1
             self._pending = rest
         else:
             self._pending += block
@@ -143,7 +183,7 @@ class LineSplitter:
             # It may never end: tell of it now, and let the rest go by.
             if not self._skipping:
                 lines.append(self._line(self._pending, when))
-            self._begin += len(self._pending)
+            self.begin += len(self._pending)
             self._pending = b""
             self._skipping = True
         return lines
@@ -151,7 +191,7 @@ class LineSplitter:
     def finish(self, when: float = 0.0) -> list[LogLine]:
         """Return the last line where it lacks a newline; nothing more will come."""
         lines = [self._line(self._pending, when)] if self._pending else []
-        self._begin = self.offset
+        self.begin = self.offset
         self._pending = b""
         self._skipping = False
         return lines
@@ -161,7 +201,7 @@ class LineSplitter:
             text = text[: self._max_bytes] + CUT_MARK
         elif text.endswith(b"\r"):
             text = text[:-1]
-        return LogLine(self.source, self._begin, text, when)
+        return LogLine(self.source, self.begin, text, when, self.origin)
 
 
 def split_lines(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import re2
 
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.loglines import LogLine, split_lines
@@ -40,6 +41,34 @@ def test_a_rule_takes_its_samples_and_refuses_the_others(rule: Rule):
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_rule_has_a_family_that_themes_know(rule: Rule):
     assert rule.family in FAMILIES
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_line_that_another_program_repeats_is_not_taken(rule: Rule):
+    for line in rule.takes:
+        for around in (
+            "Mar  3 08:14:07 web1 app[9]: ",
+            "2024-03-03T08:14:07Z web1 a: ",
+        ):
+            assert winner(around + line) is None, line
+
+
+def test_an_event_is_named_by_who_and_what():
+    assert {rule.event for rule in RULES if rule.event.count(".") != 1} == set()
+
+
+def test_all_packs_together_need_half_of_what_rules_may_take():
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = 16 * 1024 * 1024
+    options.log_errors = False
+    found = re2.Set.SearchSet(options)
+    for rule in RULES:
+        found.Add(rule.match.encode())
+    found.Compile()  # raises where it has too little
+    for index, rule in enumerate(RULES):
+        for line in rule.takes:
+            assert index in found.Match(line.encode())
 
 
 def test_an_alert_is_rare_enough_to_be_believed():
@@ -114,5 +143,17 @@ def test_the_rest_of_a_real_syslog_raises_no_alert():
     assert Tier.ALERT not in {event.tier for event in events if event}
 
 
-def test_a_web_servers_log_is_left_alone():
-    assert {winner(line.text) for line in lines_of("Apache_2k.log")} == {None}
+def test_every_line_of_a_real_web_servers_error_log_is_taken_by_a_precise_rule():
+    taken = {winner(line.text) for line in lines_of("Apache_2k.log")}
+    assert taken == {"apache-jk", "apache-jk-error", "apache-denied"}
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["ftpd", "klogind", "login", "gdm", "named", "logrotate", "xinetd", "snmpd"],
+)
+def test_what_else_concerns_security_in_a_real_syslog_is_taken(program: str):
+    said = f" {program}".encode()
+    wanted = [line.text for line in lines_of("Linux_2k.log") if said in line.text]
+    assert wanted
+    assert None not in {winner(text) for text in wanted}

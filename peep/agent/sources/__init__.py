@@ -1,24 +1,35 @@
 """Where an agent gets lines and samples; one file a source.
 
-A *stream* yields batches of log lines, a *poller* is asked for signals at an interval.
-A source is named by a kind and checks its own options. On the command line it is
-`KIND` or `KIND:VALUE`, in YAML any form that `Node.kind` takes.
+A *stream* yields batches of log lines; a *poller* is asked for signals at an interval,
+and so is a *prober*, which takes its time. A source is named by a kind and checks its
+own options. On the command line it is `KIND` or `KIND:VALUE`, in YAML any form that
+`Node.kind` takes. A kind that is not built in is looked for among plug-ins.
+
+What a source needs is loaded when it is used: an agent should cost what it does.
 """
 
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import yaml
 
-from peep.agent.sources import stdin, system, tail
+from peep.agent.sources import plugins
 from peep.clock import Clock
 from peep.config.document import Node, parse
 from peep.config.problems import safe
 from peep.errors import ConfigError
-from peep.loglines import Batch
+from peep.loglines import Batch, Mark
 from peep.signals import Signal
 
 
@@ -45,37 +56,113 @@ class Poller(Protocol):
         """Look now; SourceError if nothing can be seen."""
 
 
-Source = Stream | Poller
+@runtime_checkable
+class Prober(Protocol):
+    """A source of samples that must wait for them: it holds up nobody meanwhile."""
+
+    interval_s: float
+
+    def describe(self) -> str:
+        """Return what an operator reads."""
+
+    async def probe(self, now: float) -> Iterable[Signal]:
+        """Look now; SourceError if nothing can be seen."""
+
+
+Source = Stream | Poller | Prober
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """How options become a spec, and a spec a source."""
+    """A kind that is built in: `check` in its module makes a spec, of that a source.
 
-    check: Callable[[Node], Any]
-    spec: type
-    open: Callable[[Any, Clock], Source]
+    `resumes` says that the source takes marks, and goes on where it was.
+    """
+
+    module: str
+    source: str
+    resumes: bool = False
+
+    def check(self, options: Node) -> Any:  # noqa: ANN401 - each kind has its own spec
+        """Return the spec that options ask for; what is wrong goes into the node."""
+        return self._loaded().check(options)
+
+    def made(self, spec: object) -> bool:
+        """Say whether a spec is of this kind."""
+        return type(spec).__module__ == self._name()
+
+    def open(self, spec: object, clock: Clock, marks: Sequence[Mark]) -> Source:
+        """Make the source that a spec describes."""
+        make: Callable[..., Source] = getattr(self._loaded(), self.source)
+        return make(spec, clock, marks) if self.resumes else make(spec, clock)
+
+    def _name(self) -> str:
+        return f"{__name__}.{self.module}"
+
+    def _loaded(self) -> Any:  # noqa: ANN401 - a module
+        return import_module(self._name())
 
 
-KINDS: Mapping[str, Kind] = {
-    "tail": Kind(tail.check, tail.TailSpec, tail.TailSource),
-    "system": Kind(system.check, system.SystemSpec, system.SystemSource),
-    "stdin": Kind(stdin.check, stdin.StdinSpec, stdin.StdinSource),
+_BUILT_IN: Mapping[str, Kind] = {
+    "tail": Kind("tail", "TailSource", resumes=True),
+    "journald": Kind("journald", "JournaldSource", resumes=True),
+    "syslog": Kind("syslog", "SyslogSource"),
+    "system": Kind("system", "SystemSource"),
+    "ping": Kind("ping", "PingSource"),
+    "command": Kind("command", "open_command"),
+    "stdin": Kind("stdin", "StdinSource"),
 }
+
+
+class _Kinds(Mapping[str, Kind | plugins.Plugin]):
+    """What is built in, and what is installed beside it."""
+
+    def __getitem__(self, name: str) -> Kind | plugins.Plugin:
+        return _BUILT_IN.get(name) or plugins.found()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*_BUILT_IN, *plugins.found())))
+
+    def __len__(self) -> int:
+        return len(tuple(iter(self)))
+
+
+class _Checks(Mapping[str, Callable[[Node], object]]):
+    """The checker of each kind."""
+
+    def __getitem__(self, name: str) -> Callable[[Node], object]:
+        return KINDS[name].check
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+KINDS: Mapping[str, Kind | plugins.Plugin] = _Kinds()
+CHECKS: Mapping[str, Callable[[Node], object]] = _Checks()
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-CHECKS = {name: kind.check for name, kind in KINDS.items()}
 
 
-def open_source(spec: object, clock: Clock) -> Source:
-    """Make the source that a spec describes."""
-    kind = next(kind for kind in KINDS.values() if isinstance(spec, kind.spec))
-    return kind.open(spec, clock)
+def open_source(spec: object, clock: Clock, marks: Sequence[Mark] = ()) -> Source:
+    """Make the source that a spec describes.
+
+    `marks` are all that were kept, of whatever source: it finds its own among them.
+    """
+    if isinstance(spec, plugins.Plugged):
+        made: Source = spec.plugin.open(spec.spec, clock, marks)
+        return made
+    kind = next(kind for kind in _BUILT_IN.values() if kind.made(spec))
+    return kind.open(spec, clock, marks)
 
 
 def from_text(text: str) -> object:
     """Return the spec of `KIND`, `KIND:VALUE`, or `-` for stdin; else ConfigError."""
     name, colon, value = ("stdin", "", "") if text == "-" else text.partition(":")
     # A number must stand there without quotes, and on the same line, to be one.
-    plain = float(value) if _NUMBER.fullmatch(value) else value
+    plain: float | str = value
+    if _NUMBER.fullmatch(value):
+        plain = int(value) if value.isdecimal() else float(value)
     written = yaml.safe_dump({name: plain} if colon else name, width=math.inf)
     node = parse(written, "--source")
     kind, options = node.kind(KINDS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from peep.agent.sources.origins import new_origin
 from peep.loglines import Batch, LineSplitter
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class StdinSource:
         """Yield lines as they come, until the end of the input."""
         if sys.stdin is None:  # closed before we began: that is its end
             return
-        splitter = LineSplitter("-", 0)
+        splitter = LineSplitter("-", origin=new_origin())
         fd = sys.stdin.fileno()
         while data := await _read(fd):
             yield Batch("-", tuple(splitter.feed(data, self._clock.wall())))

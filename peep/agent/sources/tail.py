@@ -1,51 +1,53 @@
-"""Follow a log file by its name, through rotation.
+"""Lines of log files, as they are written: one name, or all that a pattern takes.
 
-Terms. The *current* file is the one that the name leads to; an *outgoing* one was
-current until the name led elsewhere, or nowhere. A writer goes on writing into the
-outgoing file until it is told to reopen, so its descriptor is kept and read until
-nothing has come for OUTGOING_S; the new one is read from its beginning. A descriptor
-is not kept for longer, since a deleted file takes its room on the disk until then.
+What follows a name is follow.py; here is when to look. Where there is inotify, a name
+is looked at when something happened in its directory, and otherwise from time to time:
+a file on a network file system, or one that is written to by another name, tells us
+nothing. Without inotify that is all there is. Looks are spread, so that thousands of
+quiet files cost little and hold up nobody.
 
-Which file it is: device and inode, which cannot be given to another file while this one
-is held open. Whether it still holds what was read of it: the last TAIL_BYTES before the
-offset are read again with whatever follows them. Where they differ, the file was
-truncated or written anew, and is read from its beginning.
-
-What was read is never thrown away for an error: a follower that raised goes on where it
-stopped when it is asked again.
-
-Not handled here: several rotations between two looks, what was written between the
-last look and copytruncate's truncation, and where to resume after a restart.
+A pattern (`/var/log/*.log`) also takes files that come later, and those are read from
+their beginning. It does not take what rotation leaves beside a log that it takes, nor
+what is compressed. One file that cannot be read is told of once; the others go on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from pathlib import Path
-from stat import S_ISREG
+import resource
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from peep.agent.sources.follow import Follower
+from peep.agent.sources.inotify import Changes, Inotify
+from peep.agent.sources.name import shown
+from peep.agent.sources.patterns import expand, is_pattern, mark_of, takes
+from peep.agent.sources.siblings import bases
 from peep.errors import SourceError
-from peep.loglines import Batch, LineSplitter
+from peep.loglines import Batch, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from peep.clock import Clock
     from peep.config.document import Node
 
-READ_BYTES = 256 * 1024  # at a time; matching so much takes a few milliseconds
-TAIL_BYTES = 64  # read twice; a log's lines differ in their time, at the least
-LOOK_S = 0.1  # between looks at a quiet file
-OUTGOING_S = 60.0  # logrotate's scripts reopen within seconds; be patient
-MAX_OUTGOING = 8  # descriptors held per name, however often it is rotated
+GAP_S = 0.01  # after a wake; a writer of single lines would wake us for each
+LOOK_S = 0.1  # between looks at all names, without inotify
+SWEEP_S = 1.0  # between looks at all names, with inotify
+SWEEP_SHARE = 0.004  # of the time may go into looks at quiet files
+QUIET_LOOK_S = 10e-6  # what such a look takes
+EXPAND_S = 5.0  # between looks for what a pattern takes, if nobody tells of new names
+EXPAND_SHARE = 0.05  # of the time may go into that, whatever is told
+SLICE_S = 0.005  # of work, until others have a turn
+WANTED_FILES = 65_536  # descriptors, one a name, as far as the limit can be raised
 
 
 class TailSpec(msgspec.Struct, frozen=True):
-    """Which file to follow; from its end, or from its beginning."""
+    """Which file or files to follow; from their end, or from their beginning."""
 
     path: str
     from_start: bool = False
@@ -60,184 +62,198 @@ def check(options: Node) -> TailSpec:
     return TailSpec(path, section["from_start"].flag(default=False))
 
 
-class _Open:
-    """One file, held open and read up to an offset."""
-
-    def __init__(self, path: str, *, at_end: bool) -> None:
-        """Open it; OSError or SourceError if that cannot be."""
-        # Not to wait, should the name have become a FIFO's since it was looked at.
-        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        status = os.fstat(self.fd)
-        if not S_ISREG(status.st_mode):
-            os.close(self.fd)
-            raise _not_regular(path)
-        self.identity = (status.st_dev, status.st_ino)
-        self._quiet_since: float | None = None
-        offset = status.st_size if at_end else 0
-        self._lines = LineSplitter(path, offset)
-        start = max(0, offset - TAIL_BYTES)
-        self._tail = os.pread(self.fd, offset - start, start)
-
-    def read(self, now: float, wall: float) -> Batch | None:
-        """Return what came since, or None."""
-        offset = self._lines.offset
-        seen = len(self._tail)
-        block = os.pread(self.fd, seen + READ_BYTES, offset - seen)
-        lines = []
-        if not block.startswith(self._tail):
-            lines = self._lines.finish(wall)
-            self._lines = LineSplitter(self._lines.source, 0)
-            seen = 0
-            block = os.pread(self.fd, READ_BYTES, 0)
-        self._tail = block[-TAIL_BYTES:]
-        if len(block) > seen:
-            lines += self._lines.feed(block[seen:], wall)
-            self.stir()
-        elif self._quiet_since is None:
-            self._quiet_since = now
-        if not lines and len(block) <= seen:
-            return None
-        return Batch(self._lines.source, tuple(lines))
-
-    def stir(self) -> None:
-        """Forget for how long nothing has come."""
-        self._quiet_since = None
-
-    def quiet_s(self, now: float) -> float:
-        """Return for how long nothing has come, as far as was looked."""
-        return 0.0 if self._quiet_since is None else now - self._quiet_since
-
-    def close(self, wall: float) -> Batch:
-        """Let go of the file; return its last line if that had no newline."""
-        os.close(self.fd)
-        return Batch(self._lines.source, tuple(self._lines.finish(wall)))
-
-
-class Follower:
-    """Reads one name; `read` never waits."""
-
-    def __init__(self, path: str, *, from_start: bool = False) -> None:
-        self._path = path
-        self._skip = not from_start  # what stands there when we come is old
-        self._current: _Open | None = None
-        self._outgoing: list[_Open] = []
-
-    def read(self, now: float, wall: float) -> list[Batch]:
-        """Return a block of what was appended since, oldest file first; [] if nothing.
-
-        SourceError if the name leads to what cannot be read, and all else has been.
-        """
-        batches: list[Batch] = []
-        trouble = None
-        try:
-            batches += self._look(now, wall)
-        except SourceError as problem:
-            trouble = problem
-        for held in self._held():
-            batch = held.read(now, wall)
-            if batch is not None:
-                # Of one file at a time, so that others need not wait for us.
-                return [*batches, batch]
-            if held is not self._current and held.quiet_s(now) >= OUTGOING_S:
-                batches += self._let_go([held], wall)
-        if trouble is not None and not batches:
-            raise trouble
-        return batches
-
-    def close(self, wall: float) -> list[Batch]:
-        """Let go of everything; return last lines that had no newline."""
-        self._turn_out()
-        return self._let_go(list(self._outgoing), wall)
-
-    def _held(self) -> list[_Open]:
-        return [*self._outgoing, *([] if self._current is None else [self._current])]
-
-    def _look(self, now: float, wall: float) -> list[Batch]:
-        """Follow the name to another file; return last lines of what is let go."""
-        status = self._status()
-        identity = None if status is None else (status.st_dev, status.st_ino)
-        current = self._current
-        if identity == (None if current is None else current.identity):
-            return []
-        batches = []
-        back = [old for old in self._outgoing if old.identity == identity]
-        if current is not None and not back and len(self._outgoing) == MAX_OUTGOING:
-            oldest = self._outgoing[0]
-            batch = oldest.read(now, wall)
-            if batch is not None:
-                return [batch]  # not read out; the name can wait
-            batches = self._let_go([oldest], wall)
-        self._turn_out()
-        if back:  # a link or a name was put back, and what was read stays read
-            self._outgoing.remove(back[0])
-            self._current = back[0]
-        elif status is not None:
-            self._current = self._open(status)
-        return batches
-
-    def _status(self) -> os.stat_result | None:
-        """Return what the name leads to, or None if that is nothing."""
-        try:
-            return os.stat(self._path)  # noqa: PTH116 - ten times a second and file
-        except FileNotFoundError:
-            self._skip = False  # whatever comes is new
-        except OSError as problem:
-            raise SourceError(f"{self._path}: {problem.strerror}") from None
-        if not self._held() and not Path(self._path).parent.is_dir():
-            raise SourceError(f"{self._path}: its directory does not exist")
-        return None
-
-    def _open(self, status: os.stat_result) -> _Open | None:
-        if not S_ISREG(status.st_mode):
-            raise _not_regular(self._path)
-        try:
-            opened = _Open(self._path, at_end=self._skip)
-        except FileNotFoundError:
-            return None  # gone again since we looked
-        except OSError as problem:
-            raise SourceError(f"{self._path}: {problem.strerror}") from None
-        self._skip = False
-        return opened
-
-    def _turn_out(self) -> None:
-        if self._current is not None:
-            # Its writer may have been quiet for hours, and still have last words.
-            self._current.stir()
-            self._outgoing.append(self._current)
-            self._current = None
-
-    def _let_go(self, files: list[_Open], wall: float) -> list[Batch]:
-        for held in files:
-            self._outgoing.remove(held)
-        batches = [held.close(wall) for held in files]
-        return [batch for batch in batches if batch.lines]
-
-
-def _not_regular(path: str) -> SourceError:
-    return SourceError(f"{path}: not a regular file")
-
-
 class TailSource:
-    """The stream of one file's lines."""
+    """The stream of the lines of one file, or of all that a pattern takes."""
 
-    def __init__(self, spec: TailSpec, clock: Clock) -> None:
+    def __init__(
+        self, spec: TailSpec, clock: Clock, marks: Sequence[Mark] = ()
+    ) -> None:
         self._spec = spec
         self._clock = clock
-        self._follower = Follower(spec.path, from_start=spec.from_start)
+        self._is_pattern = is_pattern(spec.path)
+        self._followers: dict[str, Follower] = {}
+        self._told: set[str] = set()  # names whose trouble was told of
+        self._waiting: dict[str, list[Mark]] = {}
+        self._due: dict[Follower, None] = {}
+        name = shown(spec.path)
+        for mark in marks:
+            if takes(spec.path, mark) if self._is_pattern else mark.path == name:
+                self._waiting.setdefault(mark.path, []).append(mark)
+        self._first: Batch | None = None
+        if self._is_pattern:
+            _make_room()
+            was_here = any(mark.path == name for mark in marks)
+            if not was_here:
+                self._first = Batch(name, (), (mark_of(spec.path),))
+            # What came while nobody was here is new.
+            self._take(expand(spec.path), from_start=spec.from_start or was_here)
+        else:
+            self._add(spec.path, from_start=spec.from_start)
+        self._paths: dict[str, Follower] = {}  # as inotify tells them
+        self._watched: dict[Follower, object] = {}
+        self._inotify: Inotify | None = None
+        self._sweep_at = self._expand_at = clock.now()
+        self._expand_from = self._sweep_at  # not before
 
     def describe(self) -> str:
         """Return what an operator reads."""
-        return self._spec.path
+        if not self._is_pattern:
+            return self._spec.path
+        return f"{self._spec.path} ({len(self._followers)} files now)"
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield lines as they come, for ever; after an error, from where it stopped."""
+        self._watched = {}
+        self._inotify = _inotify()
+        self._due = dict.fromkeys(self._followers.values())
         try:
+            if self._first is not None:
+                yield self._first
+                self._first = None
             while True:
-                batches = self._follower.read(self._clock.now(), self._clock.wall())
-                for batch in batches:
-                    yield batch
-                # After work, only let others have a turn; more may wait.
-                await asyncio.sleep(0 if batches else LOOK_S)
+                self._collect()
+                await self._look_for_names()
+                began = self._clock.now()
+                for follower in tuple(self._due):
+                    batch = self._read(follower)
+                    if batch is not None:
+                        yield batch
+                    if batch is not None or self._clock.now() - began > SLICE_S:
+                        await asyncio.sleep(0)
+                        began = self._clock.now()
+                if not self._due:
+                    await self._wait()
         except asyncio.CancelledError:
-            self._follower.close(self._clock.wall())
+            self._close()
             raise
+        finally:
+            if self._inotify is not None:
+                self._inotify.close()
+
+    def _close(self) -> None:
+        for follower in self._followers.values():
+            follower.close(self._clock.wall())
+
+    # ---- names ---------------------------------------------------------------
+
+    async def _look_for_names(self) -> None:
+        """Find out what a pattern takes now, if it is time."""
+        began = self._clock.now()
+        if not self._is_pattern or began < max(self._expand_at, self._expand_from):
+            return
+        # In a thread: a directory of thousands takes longer than we may hold the loop.
+        paths = await asyncio.to_thread(expand, self._spec.path, set(self._followers))
+        now = self._clock.now()
+        self._expand_at = now + EXPAND_S
+        self._expand_from = now + (now - began) / EXPAND_SHARE
+        self._take(paths, from_start=True)
+
+    def _take(self, paths: set[str], *, from_start: bool) -> None:
+        """Take up new names, and give up those where nothing is left."""
+        for path in sorted(paths.union(self._waiting) - self._followers.keys()):
+            self._add(path, from_start=from_start)
+        for path in self._followers.keys() - paths:
+            follower = self._followers[path]
+            if follower.is_over():
+                del self._followers[path]
+                self._due.pop(follower, None)
+                self._watched.pop(follower, None)
+                heard = self._paths.items()
+                self._paths = {path: one for path, one in heard if one is not follower}
+            else:
+                self._due[follower] = None
+
+    def _add(self, path: str, *, from_start: bool) -> None:
+        marks = self._waiting.pop(shown(path), [])
+        follower = Follower(path, from_start=from_start, marks=marks)
+        self._followers[path] = follower
+        self._due[follower] = None
+
+    def _read(self, follower: Follower) -> Batch | None:
+        """Look at one name; it stays due while there is more."""
+        try:
+            batch = follower.read(self._clock.now(), self._clock.wall())
+        except SourceError:
+            del self._due[follower]
+            if not self._is_pattern:
+                raise
+            if follower.path not in self._told:
+                self._told.add(follower.path)
+                raise
+            return None
+        # Between the read and the watch something may have happened: then read again.
+        if batch is None and not self._watches_anew(follower):
+            self._due.pop(follower, None)
+        return batch
+
+    # ---- when to look ----------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Find out what is to be looked at, by what has happened and by the clock."""
+        now = self._clock.now()
+        changes = Changes() if self._inotify is None else self._inotify.changes()
+        for path in changes.paths:
+            for name in (path, *bases(path)):  # an old one has its log's name in it
+                if name in self._paths:
+                    self._due[self._paths[name]] = None
+        if changes.names:
+            self._expand_at = now
+        if changes.anything:
+            self._watched = {}
+            self._sweep_at = self._expand_at = now
+        if now >= self._sweep_at:
+            self._sweep_at = now + self._sweep_s()
+            self._due.update(dict.fromkeys(self._followers.values()))
+
+    def _sweep_s(self) -> float:
+        pause_s = LOOK_S if self._inotify is None else SWEEP_S
+        return max(pause_s, len(self._followers) * QUIET_LOOK_S / SWEEP_SHARE)
+
+    async def _wait(self) -> None:
+        """Until inotify rings, or it is time for a look."""
+        until = self._sweep_at
+        if self._is_pattern:
+            until = min(until, max(self._expand_at, self._expand_from))
+        pause_s = max(0.0, until - self._clock.now())
+        loop = asyncio.get_running_loop()
+        bell = asyncio.Event()
+        if self._inotify is not None:
+            # Only now: it rings for as long as it is not read.
+            loop.add_reader(self._inotify.fd, bell.set)
+        try:
+            async with asyncio.timeout(pause_s):
+                await bell.wait()
+        except TimeoutError:
+            return
+        finally:
+            if self._inotify is not None:
+                loop.remove_reader(self._inotify.fd)
+        await asyncio.sleep(GAP_S)
+
+    def _watches_anew(self, follower: Follower) -> bool:
+        """Hear of a name, and of the file that it leads to by links, from now on."""
+        identity = follower.identity
+        if self._inotify is None or self._watched.get(follower, "") == identity:
+            return False
+        self._watched[follower] = identity
+        for path in {follower.path, os.path.realpath(follower.path)}:
+            self._paths[path] = follower
+            # No such directory, or too many watches: then by the clock.
+            with contextlib.suppress(OSError):
+                self._inotify.watch(os.path.dirname(path))  # noqa: PTH120 - quick
+        return True
+
+
+def _inotify() -> Inotify | None:
+    try:
+        return Inotify()
+    except OSError:  # not Linux, or other programs have used them up
+        return None
+
+
+def _make_room() -> None:
+    """Be allowed as many open files as we may: nothing here waits with select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

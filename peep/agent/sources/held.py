@@ -1,0 +1,279 @@
+"""One log file, held open and read up to an offset, under an origin of its own.
+
+Whether a file still holds what was read of it: the last TAIL_BYTES before the offset
+are read again with whatever follows them, and if something does, so is its beginning
+(lines may well end alike, but the first has its time in it). Where they differ, the
+file was truncated or written anew; then `kept` says how much of what was read still
+stands there, by samples that were taken on the way. Whoever holds a `Mark` proves the
+file by it: digests of its first bytes and of those before the mark.
+
+A line that was told, and whose rest is yet to come (because it was too long, or its
+file seemed to have ended), is not told again: a mark that does not stand at the begin
+of a line stands in such a one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from peep.agent.sources.contents import BLOCK_BYTES, HEAD_BYTES, Packed, Plain
+from peep.loglines import LineSplitter, LogLine, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TAIL_BYTES = 64  # read twice: enough to see that less, or something else, is there
+SAMPLE_EVERY_BYTES = 4096  # programs begin a log with the same words, but fewer
+MAX_SAMPLES = 16
+_LAST_LINE_BYTES = 64 * 1024  # a line without end at the end of a file, at most
+_DIGEST_BYTES = 16
+
+
+def digest(data: bytes) -> bytes:
+    """Return what stands for these bytes: a log's own words stay where they are."""
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def proves(mark: Mark, contents: Plain) -> bool:
+    """Say whether this is the file that was read up to the mark, as far as one sees.
+
+    Of a packed file one sees the beginning; of a mark at 0 nothing can be said.
+    """
+    if digest(contents.pread(min(mark.offset, HEAD_BYTES), 0)) != mark.head:
+        return False
+    if isinstance(contents, Packed):
+        return True
+    start = max(0, mark.offset - TAIL_BYTES)
+    return digest(contents.pread(mark.offset - start, start)) == mark.tail
+
+
+def end_of_lines(contents: Plain) -> int:
+    """Return where the last line begins that has no newline yet, or the end."""
+    size = contents.size()
+    start = max(0, size - _LAST_LINE_BYTES)
+    found = contents.pread(size - start, start).rfind(b"\n")
+    return start + found + 1 if found >= 0 or start == 0 else size
+
+
+class Held:
+    """One file; `rewritten` says that it no longer holds what was read of it."""
+
+    def __init__(
+        self, contents: Plain, name: str, origin: int, offset: int = 0
+    ) -> None:
+        self.contents = contents
+        self.changed = contents.changed
+        self.rewritten = False
+        self.told_mark: tuple[object, ...] = ()  # what `moved` compares with
+        self._name = name
+        self._quiet_since: float | None = None
+        self._samples: list[tuple[int, bytes]] = []
+        self._wanted: bytes | None = None  # the tail's digest, of a packed file
+        self.head = self._tail = self._before = b""
+        self._lines = LineSplitter(name, origin=origin)
+        self._place(offset)
+
+    @classmethod
+    def resumed(cls, contents: Plain, mark: Mark) -> Held:
+        """Go on at a mark that was proved, as far as one sees."""
+        if not isinstance(contents, Packed):
+            return cls(contents, mark.path, mark.origin, mark.offset)
+        made = cls(contents, mark.path, mark.origin)
+        made._lines = LineSplitter(mark.path, mark.offset, origin=mark.origin)
+        made.head = contents.pread(min(mark.offset, HEAD_BYTES), 0)
+        made._wanted = mark.tail
+        return made
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode."""
+        return self.contents.identity
+
+    @property
+    def origin(self) -> int:
+        """The number that stands for what is read."""
+        return self._lines.origin
+
+    @property
+    def offset(self) -> int:
+        """How far it was read."""
+        return self._lines.offset
+
+    def read(self, now: float, wall: float) -> list[LogLine] | None:
+        """Return the lines that a block completes; None if nothing came."""
+        if self._wanted is not None:
+            return self._unpacked(now)
+        seen = len(self._tail)
+        block = self.contents.pread(seen + BLOCK_BYTES, self.offset - seen)
+        if not block.startswith(self._tail):
+            self.rewritten = True
+            return None
+        if len(block) > seen and not self._begins_as_before():
+            self.rewritten = True
+            return None
+        if len(block) == seen:
+            self._quiet_since = now if self._quiet_since is None else self._quiet_since
+            return None
+        self.stir()
+        if self.offset == 0 and block[:1] == b"\0" and (hole := self.contents.hole()):
+            self._place(hole)
+            return []
+        return self._feed(block, seen, wall)
+
+    def finish(self, wall: float) -> list[LogLine]:
+        """Return the last line if it has no newline; it counts as told."""
+        lines = self._lines.finish(wall)
+        self._before = self._tail
+        return lines
+
+    def mark(self) -> Mark:
+        """Return how far the lines were told."""
+        begin = self._lines.begin
+        return Mark(
+            path=self._name,
+            origin=self.origin,
+            device=self.identity[0],
+            inode=self.identity[1],
+            head=digest(self.head[:begin]),
+            offset=begin,
+            tail=digest(self._before) if self._wanted is None else self._wanted,
+            changed=self.changed,
+        )
+
+    def moved(self) -> bool:
+        """Say whether the mark is another since the last time that one asked."""
+        now = (self.identity, self._lines.begin)
+        if now == self.told_mark:
+            return False
+        self.told_mark = now
+        return True
+
+    def renewed(self, origin: int) -> Held:
+        """Return this file as another one, to be read on from what was kept of it."""
+        kept = self.kept()
+        made = Held(self.contents, self._name, origin, kept)
+        if kept < self.offset and kept not in [at for at, _ in self._samples]:
+            # What is written now begins at the cut, and is a line by itself.
+            made._lines = LineSplitter(self._name, kept, origin=origin)
+        return made
+
+    def kept(self) -> int:
+        """Return how much of what was read a truncation has left; 0 if in doubt."""
+        size = self.contents.size()
+        standing = 0
+        intact = True
+        for at, tail in self._samples:
+            intact = at > size or self._sampled(at) == tail
+            if at > size or not intact:
+                break
+            standing = at
+        if not standing or not self._begins_as_before():
+            return 0
+        if intact and size < self.offset:
+            return min(size, self._lines.begin)
+        # There is no telling where after this the new words begin.
+        return standing
+
+    def has_read(self, contents: Plain) -> bool:
+        """Say whether a file is a copy of this one, or of less than was read of it."""
+        head = contents.pread(HEAD_BYTES, 0)
+        if not isinstance(contents, Packed) and contents.size() < self.offset:
+            return self.head.startswith(head)
+        return self.is_copied_in(contents)
+
+    def is_copied_in(self, contents: Plain) -> bool:
+        """Say whether a file holds all that was read of this one, and perhaps more."""
+        if not self._tail or contents.pread(len(self.head), 0) != self.head:
+            return False
+        if isinstance(contents, Packed):
+            return True
+        start = self.offset - len(self._tail)
+        return contents.pread(len(self._tail), start) == self._tail
+
+    def move_to(self, contents: Plain) -> None:
+        """Go on in a copy, at the same offset; its lines are the same lines."""
+        self.contents = contents
+        self.rewritten = False
+        self.stir()
+        if isinstance(contents, Packed):
+            # What it begins with was proved; half a line is unpacked once more.
+            begin = self._lines.begin
+            self._lines = LineSplitter(self._name, begin, origin=self.origin)
+            self._wanted = digest(self._before)
+
+    def stir(self) -> None:
+        """Forget for how long nothing has come."""
+        self._quiet_since = None
+
+    def quiet_s(self, now: float) -> float:
+        """Return for how long nothing has come, as far as was looked."""
+        return 0.0 if self._quiet_since is None else now - self._quiet_since
+
+    def _begins_as_before(self) -> bool:
+        if isinstance(self.contents, Packed) or self.offset == len(self._tail):
+            return True  # nobody writes it; or it was just seen
+        return self.contents.pread(len(self.head), 0) == self.head
+
+    def _feed(self, block: bytes, seen: int, wall: float) -> list[LogLine]:
+        base = self.offset - seen
+        begin = self._lines.begin
+        if len(self.head) < HEAD_BYTES:
+            self.head = (self.head + block[seen:])[:HEAD_BYTES]
+        self._tail = block[-TAIL_BYTES:]
+        lines = self._lines.feed(block[seen:] if seen else block, wall)
+        if self._lines.begin != begin:
+            end = self._lines.begin - base
+            self._before = block[max(0, end - TAIL_BYTES) : end]
+        last = self._samples[-1][0] if self._samples else 0
+        apart = max(SAMPLE_EVERY_BYTES, self.offset // MAX_SAMPLES)
+        for at in range(max(last + apart, base + TAIL_BYTES), self.offset + 1, apart):
+            self._sample(at, block[at - base - TAIL_BYTES : at - base])
+        return lines
+
+    def _place(self, offset: int) -> None:
+        """Begin to read here; take samples of what stands before."""
+        self.head = self.contents.pread(min(offset, HEAD_BYTES), 0)
+        self._tail = self._before = self._sampled(offset)
+        inside = bool(self._tail) and self._tail[-1:] not in (b"\n", b"\0")
+        self._lines = LineSplitter(self._name, offset, origin=self.origin, told=inside)
+        self._samples = []
+        for at in sorted(_halves(offset)):
+            self._sample(at, self._sampled(at))
+
+    def _sampled(self, offset: int) -> bytes:
+        start = max(0, offset - TAIL_BYTES)
+        return self.contents.pread(offset - start, start)
+
+    def _sample(self, at: int, tail: bytes) -> None:
+        self._samples.append((at, tail))
+        if len(self._samples) > MAX_SAMPLES:
+            # The one that leaves the smallest gap, for its place in the file.
+            spots = [at for at, _ in self._samples]
+            odd = range(1, len(spots) - 1)
+            del self._samples[min(odd, key=lambda i: spots[i + 1] / spots[i - 1])]
+
+    def _unpacked(self, now: float) -> list[LogLine] | None:
+        """Come nearer to where a packed file was read up to; then prove it there."""
+        offset = self.offset
+        if not self.contents.reaches(offset):
+            if self.contents.advance(offset):
+                return []
+            # Gzip may be at work on it yet; if it is damaged, its time runs out.
+            self._quiet_since = now if self._quiet_since is None else self._quiet_since
+            return None
+        self._tail = self._before = self._sampled(offset)
+        if digest(self._tail) != self._wanted:
+            self.rewritten = True
+            return None
+        inside = bool(self._tail) and self._tail[-1:] != b"\n"
+        self._lines = LineSplitter(self._name, offset, origin=self.origin, told=inside)
+        self._wanted = None
+        return []
+
+
+def _halves(offset: int) -> Iterable[int]:
+    """Yield an offset, half of it, and so on, as far as samples go."""
+    while offset >= SAMPLE_EVERY_BYTES:
+        yield offset
+        offset //= 2
