@@ -302,28 +302,15 @@ class AgentProtocol:
             self._events.append(Refused(address, body.code))
 
     def _on_session(self, parsed: wire.Parsed, address: Address, now: float) -> None:
-        header = parsed.header
-        link = self._links.get(header.sender)
-        if (
-            link is None
-            or link.stage is Stage.ASKED
-            or link.session != header.session
-            or link.key_id != header.key_id
-        ):
+        link = self._links.get(parsed.header.sender)
+        if link is None:
             raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
-        if link.address != address:
-            raise RemoteProtocolError(Reason.WRONG_ADDRESS)
-        content = parsed.body
-        if link.transport is not None:
-            content = link.transport.open(header.sequence, parsed.head, content)
-        body = wire.read(parsed.kind, content, sealed=link.transport is not None)
-        if not link.window.take(header.sequence):
-            raise RemoteProtocolError(Reason.REPLAYED)
+        body = link.read(parsed, address)
         link.heard_at = now
         if isinstance(body, packets.Bye):
             self._drop(link, now)
         else:
-            self._on_word(link, body, header.sequence, now)
+            self._on_word(link, body, parsed.header.sequence, now)
 
     def _on_word(self, link: Link, body: Packet, sequence: int, now: float) -> None:
         if isinstance(body, packets.Renew):
@@ -436,12 +423,7 @@ class AgentProtocol:
     # -- words to a server ----------------------------------------------------
 
     def _say(self, link: Link, body: Packet) -> None:
-        link.sequence += 1
-        header = wire.Header(
-            self._config.agent_id, link.session, link.sequence, link.key_id
-        )
-        seal = None if link.transport is None else link.transport.seal
-        self._out.append(Datagram(wire.encode(header, body, seal), link.address))
+        self._out.append(link.word(self._config.agent_id, body))
 
     def _part(self, link: Link) -> None:
         others = [k for k in self._leased() if k is not link]

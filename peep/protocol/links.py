@@ -14,9 +14,12 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from peep.errors import RemoteProtocolError
 from peep.protocol import lease, wire
+from peep.protocol.addresses import Datagram
 from peep.protocol.outbox import Flight
 from peep.protocol.window import Window
+from peep.reasons import Reason
 
 if TYPE_CHECKING:
     from peep.protocol.addresses import Address
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from peep.protocol.keys import ClassKey
     from peep.protocol.lease import Chance
     from peep.protocol.noise import Initiator, Transport
+    from peep.protocol.packets import Packet
 
 
 class Stage(enum.Enum):
@@ -67,6 +71,31 @@ class Link:
     def key_id(self) -> int:
         """Return the id of the key in use, 0 if the session is open."""
         return self.keys[0].key_id if self.keys else 0
+
+    def word(self, agent_id: bytes, body: Packet) -> Datagram:
+        """Return the next word of the session."""
+        self.sequence += 1
+        header = wire.Header(agent_id, self.session, self.sequence, self.key_id)
+        seal = None if self.transport is None else self.transport.seal
+        return Datagram(wire.encode(header, body, seal), self.address)
+
+    def read(self, parsed: wire.Parsed, address: Address) -> Packet:
+        """Return what the server says; RemoteProtocolError if it is not its word."""
+        header, content = parsed.header, parsed.body
+        if (
+            self.stage is Stage.ASKED
+            or self.session != header.session
+            or self.key_id != header.key_id
+        ):
+            raise RemoteProtocolError(Reason.UNKNOWN_SESSION)
+        if self.address != address:
+            raise RemoteProtocolError(Reason.WRONG_ADDRESS)
+        if self.transport is not None:
+            content = self.transport.open(header.sequence, parsed.head, content)
+        body = wire.read(parsed.kind, content, sealed=self.transport is not None)
+        if not self.window.take(header.sequence):
+            raise RemoteProtocolError(Reason.REPLAYED)
+        return body
 
     def flush_due(self, now: float) -> bool:
         """Say whether there is something to be said by now."""
