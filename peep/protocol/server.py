@@ -33,11 +33,12 @@ from peep.protocol.events import (
     Way,
 )
 from peep.protocol.granting import Granter
+from peep.protocol.packets import MAX_DATAGRAM_BYTES
 from peep.protocol.policy import within
 from peep.protocol.registry import Registry
 from peep.protocol.sealing import Keys
 from peep.protocol.sessions import Dumb, Session, Stage
-from peep.protocol.wire import SEQUENCE, SEQUENCE_AT
+from peep.protocol.wire import HEADER_BYTES, SEQUENCE, SEQUENCE_AT
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class ServerProtocol:
             if self._picky:
                 self._config.policy.check_address(address[0])
             session = self._registry.speaking.get(data[:SEQUENCE_AT])
-            whole = wire.HEADER_BYTES <= len(data) <= packets.MAX_DATAGRAM_BYTES
+            whole = HEADER_BYTES <= len(data) <= MAX_DATAGRAM_BYTES
             if session is None or not whole:
                 self._on_any(data, address, now)
                 return

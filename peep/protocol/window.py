@@ -21,11 +21,11 @@ class Window:
         ahead = sequence - self.highest
         if ahead > 0:
             self.highest = sequence
-            if ahead < WINDOW:
+            if ahead >= WINDOW:
+                self._missing = _MASK - 1
+            elif ahead > 1 or self._missing:
                 skipped = (1 << ahead) - 2
                 self._missing = (self._missing << ahead) & _MASK | skipped
-            else:
-                self._missing = _MASK - 1
             return True
         if ahead <= -WINDOW:
             return False

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from peep.errors import LocalProtocolError, RemoteProtocolError
 from peep.protocol import packets, wire
+from peep.protocol.batch import _GOOD as GOOD
+from peep.protocol.batch import _MAX_GOOD as MAX_GOOD
 from peep.protocol.batch import Born, pack, unpack
 from peep.protocol.events import Peer
 from peep.protocol.window import WINDOW, Window
@@ -167,6 +169,23 @@ def test_an_index_or_a_name_that_is_none_is_refused(body):
     with pytest.raises(RemoteProtocolError) as caught:
         unpack(body, PEER, "public")
     assert caught.value.reason is Reason.MALFORMED
+
+
+def test_only_events_are_marked_as_said_before():
+    event, state = packets.WireEvent(0, Tier.ALERT, 0, 1, 0, 0, 0), (0, 0, 0, 0)
+    states = [packets.WireState(*state)]
+    body = packets.Signals(["x"], [event, event], states, again=[1, 2, 9])
+    assert [one.again for one in unpack(body, PEER, "public")] == [False, True, False]
+
+
+def test_names_that_an_agent_invents_are_not_all_remembered():
+    for number in range(0, 3 * MAX_GOOD, 100):
+        names = [f"n{number + n}" for n in range(100)]
+        unpack(packets.Signals(names), PEER, "public")
+        assert len(GOOD) <= MAX_GOOD
+    with pytest.raises(RemoteProtocolError):
+        unpack(packets.Signals(["n1", "N1"]), PEER, "public")
+    assert "N1" not in GOOD
 
 
 @pytest.mark.parametrize(

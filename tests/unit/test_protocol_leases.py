@@ -21,7 +21,9 @@ from peep.protocol.events import (
     Lapsed,
     SignalReceived,
 )
+from peep.protocol.links import Stage
 from peep.protocol.mail import MAX_RING
+from peep.protocol.packets import PacketType
 from peep.protocol.registry import MAX_DUMB, MAX_PENDING
 from peep.reasons import Reason
 from peep.signals import Event, Heartbeat, State, Tier
@@ -595,6 +597,21 @@ def test_what_the_ring_cannot_hold_is_counted_when_a_queue_returns_to_it():
     wires.kill(SERVER)
     wires.run(31)
     assert agent.overflowed == 44
+
+
+def test_a_late_agent_is_heard_again_by_any_word_also_a_signal():
+    wires = joined()
+    silent = True
+    wires.lose = lambda data, source, to: silent or data[1] != PacketType.SIGNALS
+    wires.run(35)
+    assert wires.told(SERVER, AgentLate)
+    silent = False
+    (link,) = wires.machines[AGENT]._links.values()
+    link.stage = Stage.LEASED
+    wires.send(AGENT, Event(name="x", tier=Tier.ALERT))
+    wires.run(1)
+    kinds = [type(told) for told in wires.told(SERVER)]
+    assert kinds.index(AgentReturned) < kinds.index(SignalReceived)
 
 
 def test_a_late_agent_that_comes_back_by_another_address_is_heard_again():

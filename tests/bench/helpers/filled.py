@@ -1,4 +1,4 @@
-"""A socket of the loopback, filled with datagrams, and a C loop that empties it."""
+"""Filling a socket of the loopback, at once or evenly, and a C loop that empties it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,17 @@ def fill(sender: socket.socket, datagrams: Sequence[bytes]) -> None:
     send = sender.send
     for data in datagrams:
         send(data)
+
+
+def offer(sender: socket.socket, datagrams: list[bytes], rate: float) -> None:
+    """Send datagrams evenly, so many a second."""
+    begin, sent = time.monotonic(), 0
+    while sent < len(datagrams):
+        due = min(len(datagrams), int((time.monotonic() - begin) * rate) + 1)
+        for data in datagrams[sent:due]:
+            sender.send(data)
+        sent = due
+        time.sleep(0.0005)
 
 
 def _meminfo(sock: socket.socket) -> tuple[int, ...]:

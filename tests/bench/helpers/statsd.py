@@ -10,6 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from helpers.filled import offer
 from helpers.processes import cpu, drops, ending, free_port
 
 if TYPE_CHECKING:
@@ -73,14 +74,3 @@ def ns_a_metric(pid: int, port: int, each: int, rate: float, seconds: float) -> 
         time.sleep(0.5)
     taken = count - (drops(port) - lost) * each
     return (sum(cpu(pid)) - used) / taken * 1e9
-
-
-def offer(sender: socket.socket, datagrams: list[bytes], rate: float) -> None:
-    """Send datagrams evenly, so many a second."""
-    begin, sent = time.monotonic(), 0
-    while sent < len(datagrams):
-        due = min(len(datagrams), int((time.monotonic() - begin) * rate) + 1)
-        for data in datagrams[sent:due]:
-            sender.send(data)
-        sent = due
-        time.sleep(0.0005)
