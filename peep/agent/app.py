@@ -199,9 +199,11 @@ class AgentApp:
     def _send(self, signals: Sequence[Signal], batch: Batch | None = None) -> None:
         """Keep what must arrive, and how far was read; then send."""
         self._machine.forget(self._keep.commit(signals, batch))
-        now = self._clock.now()
+        now, wall = self._clock.now(), self._clock.wall()
         for signal in signals:
-            self._machine.send(signal, now)
+            # A line may have been written long before it could be read.
+            age_s = max(0.0, wall - signal.when) if signal.when else 0.0
+            self._machine.send(signal, now, age_s)
 
     def _say_again(self) -> None:
         """Send what an earlier process kept and nobody confirmed."""

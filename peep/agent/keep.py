@@ -78,7 +78,7 @@ class Keep:
             hurry = True
             if is_alert(signal):
                 assert isinstance(signal, Event), "only events are alerts"
-                alerts.append(Spooled(signal, wall))
+                alerts.append(Spooled(signal, min(wall, signal.when or wall)))
         marked = batch is not None and bool(self._marks)
         return self._write(alerts) if alerts or (hurry and marked) else ()
 

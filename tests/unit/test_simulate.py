@@ -891,6 +891,7 @@ def test_states_that_are_never_repeated_are_found_out(monkeypatch):
             repeat(mail, link, now)
 
     monkeypatch.setattr(Mail, "repeat", once)
-    result = simulate(BAD)
-    assert result.states_late > 0.05
-    assert result.states_apart > 0
+    days = [simulate(msgspec.structs.replace(BAD, seed=n)) for n in range(1, 5)]
+    assert all(day.states_late > 0.05 for day in days)
+    # The last word of each may have come by chance.
+    assert any(day.states_apart for day in days)

@@ -445,6 +445,23 @@ def test_a_log_truncated_again_before_it_was_begun_is_read_from_its_copy(log, li
     assert life.new() == [b"two"]
 
 
+def test_a_log_truncated_between_looking_around_and_reading_is_read_from_its_copy(
+    log, life
+):
+    append(log, b"one")
+    look = life.follower._search.missed
+
+    def late(*place):
+        found = look(*place)
+        life.follower._search.missed = look
+        copytruncate(log)
+        append(log, b"two")
+        return found
+
+    life.follower._search.missed = late
+    assert sorted(life.new()) == [b"one", b"two"]
+
+
 def test_a_copy_of_less_than_was_read_is_no_news(log, life):
     append(log, b"one")
     shutil.copyfile(log, log.with_name("app.log.1"))

@@ -113,6 +113,7 @@ class Follower:
         except SourceError as problem:
             trouble = problem
         for held in self._held():
+            unread = held.offset == 0
             try:
                 got = held.read(now, wall)
             except OSError as problem:
@@ -124,9 +125,8 @@ class Follower:
                 lines += self._replace(held, wall)
                 progress = True
                 break
-            if held is self._current and self._seen:
-                held.changed = self._seen
-                self._fence = max(self._fence, self._seen)
+            if held is self._current:
+                self._move_fence(held, is_begun=unread and held.offset > 0)
             if got is not None:
                 lines += got
                 progress = True
@@ -193,7 +193,7 @@ class Follower:
             and current.changed != status.st_mtime
         ):
             # What was written since may stand in a copy by now, and here no more.
-            self._rounds = max(self._rounds, 1)
+            self._rounds = ROUNDS
         changed = status.st_mtime if status else 0.0
         if self._rounds:
             self._catch_up(wall, changed)
@@ -212,9 +212,19 @@ class Follower:
         until = min(found.until, changed) if self._rounds else changed
         self._fence = max(self._fence, until)
 
+    def _move_fence(self, held: Held, *, is_begun: bool) -> None:
+        """Let the log's last change be the fence, now that it was read after that."""
+        if is_begun:
+            # It may have been truncated since we looked around, and been copied.
+            self._rounds = ROUNDS
+        elif self._seen:
+            held.changed = self._seen
+            self._fence = max(self._fence, self._seen)
+
     def _begin(self, status: os.stat_result | None, wall: float) -> None:
         """Take up the marks; or see what is old."""
-        around = look_around(self.path, wall, [mark.inode for mark in self._marks])
+        inodes = [mark.inode for mark in self._marks]
+        around = look_around(self.path, wall, inodes).files
         if not self._marks:
             begun = begin_anew(self._name.shown, around, self._memory)
         elif status is None and not around:

@@ -7,6 +7,10 @@ file was truncated or written anew; then `kept` says how much of what was read s
 stands there, by samples that were taken on the way. Whoever holds a `Mark` proves the
 file by it: digests of its first bytes and of those before the mark.
 
+What stood in a file when it was opened was written at some time before: its lines bear
+their own times, where these can be read, and else that of the file's last change. What
+comes later was written just now, whatever a line says: clocks and zones may be wrong.
+
 A line that was told, and whose rest is yet to come (because it was too long, or its
 file seemed to have ended), is not told again: a mark that does not stand at the begin
 of a line stands in such a one.
@@ -14,11 +18,15 @@ of a line stands in such a one.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import sys
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from peep.agent.sources.contents import BLOCK_BYTES, HEAD_BYTES, Packed, Plain
-from peep.loglines import LineSplitter, LogLine, Mark
+from peep.loglines import LineSplitter, LogLine, Mark, Timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +80,11 @@ class Held:
         self._wanted: bytes | None = None  # the tail's digest, of a packed file
         self.head = self._tail = self._before = b""
         self._lines = LineSplitter(name, origin=origin)
+        packed = isinstance(contents, Packed)
+        self._old_bytes = sys.maxsize if packed else contents.size()
+        self._old_when = contents.changed
+        zone = dt.datetime.now().astimezone().tzinfo or dt.UTC
+        self._times = Timestamps(contents.changed, zone)
         self._place(offset)
 
     @classmethod
@@ -153,6 +166,7 @@ class Held:
         """Return this file as another one, to be read on from what was kept of it."""
         kept = self.kept()
         made = Held(self.contents, self._name, origin, kept)
+        made._old_bytes = 0  # it was written since we looked last
         if kept < self.offset and kept not in [at for at, _ in self._samples]:
             # What is written now begins at the cut, and is a line by itself.
             made._lines = LineSplitter(self._name, kept, origin=origin)
@@ -221,7 +235,11 @@ class Held:
         if len(self.head) < HEAD_BYTES:
             self.head = (self.head + block[seen:])[:HEAD_BYTES]
         self._tail = block[-TAIL_BYTES:]
-        lines = self._lines.feed(block[seen:] if seen else block, wall)
+        old = self.offset < self._old_bytes
+        when = min(wall, self._old_when) if old else wall
+        lines = self._lines.feed(block[seen:] if seen else block, when)
+        if old:
+            lines = [self._dated(line) for line in lines]
         if self._lines.begin != begin:
             end = self._lines.begin - base
             self._before = block[max(0, end - TAIL_BYTES) : end]
@@ -230,6 +248,13 @@ class Held:
         for at in range(max(last + apart, base + TAIL_BYTES), self.offset + 1, apart):
             self._sample(at, block[at - base - TAIL_BYTES : at - base])
         return lines
+
+    def _dated(self, line: LogLine) -> LogLine:
+        """Give a line that stood there before its own time."""
+        when = self._times.read(line.text)
+        return (
+            msgspec.structs.replace(line, when=when) if 0 < when < line.when else line
+        )
 
     def _place(self, offset: int) -> None:
         """Begin to read here; take samples of what stands before."""

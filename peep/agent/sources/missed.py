@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from peep.agent.sources.memory import Known, Memory
 
 
+COPY_ROUNDS = 5  # a few milliseconds each at most; names rest after less
+
+
 class Missed(NamedTuple):
     """What was found. Names that moved on meanwhile, or undecided: look again.
 
@@ -51,7 +54,10 @@ class Search:
         files: list[Held] = []
         moving: list[float] = []
         undecided: list[float] = []
-        for sibling in self._newer(held, fence, wall):
+        around = look_around(self._path, wall)
+        if not around.settled:  # and anything may have been passed over
+            moving.append(fence)
+        for sibling in _newer(around.files, held, fence):
             if len(files) == room:
                 undecided.append(sibling.changed)
                 break
@@ -74,24 +80,26 @@ class Search:
         return Missed(files, bool(moving), bool(undecided), until)
 
     def copy(self, of: Held, held: Iterable[Held], wall: float) -> Plain | None:
-        """Open the newest file that has what was read of a file that lost it."""
-        taken = {one.identity for one in held}
-        for sibling in look_around(self._path, wall):
-            contents = None if sibling.identity in taken else open_sibling(sibling)
-            if contents is not None:
-                if of.is_copied_in(contents):
-                    return contents
-                contents.close()
-        return None
+        """Open the newest file that has what was read of a file that lost it.
 
-    def _newer(self, held: Iterable[Held], fence: float, wall: float) -> list[Sibling]:
+        No fence tells it when it is missed here: so look until the names rest.
+        """
         taken = {one.identity for one in held}
-        found = [
-            one
-            for one in look_around(self._path, wall)
-            if one.rotated and one.changed >= fence and one.identity not in taken
-        ]
-        return found[::-1]
+        for _ in range(COPY_ROUNDS):
+            files, settled = look_around(self._path, wall)
+            for sibling in files:
+                if sibling.identity in taken:
+                    continue
+                contents = open_sibling(sibling)
+                if contents is None:
+                    settled = False
+                elif of.is_copied_in(contents):
+                    return contents
+                else:
+                    contents.close()
+            if settled:
+                break
+        return None
 
     def _was_read(
         self, contents: Plain, held: Iterable[Held], known: Known | None
@@ -113,6 +121,18 @@ class Search:
             return Held(contents, self._name, self._draw())
         self._memory.forget(known)
         return Held.resumed(contents, known.mark)
+
+
+def _newer(
+    files: Iterable[Sibling], held: Iterable[Held], fence: float
+) -> list[Sibling]:
+    taken = {one.identity for one in held}
+    found = [
+        one
+        for one in files
+        if one.rotated and one.changed >= fence and one.identity not in taken
+    ]
+    return found[::-1]
 
 
 def _may_be_either(contents: Plain, held: Iterable[Held]) -> bool:

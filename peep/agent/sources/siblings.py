@@ -59,13 +59,21 @@ def bases(name: str) -> Iterable[str]:
             yield plain[:cut] + extension
 
 
-def look_around(path: str, wall: float, inodes: Iterable[int] = ()) -> list[Sibling]:
+class Around(NamedTuple):
+    """Files beside a log; settled unless names were given on all the while."""
+
+    files: list[Sibling]
+    settled: bool
+
+
+def look_around(path: str, wall: float, inodes: Iterable[int] = ()) -> Around:
     """Return the files beside a log, those changed last first.
 
     They have its name and something more, or one of these inodes. What cannot be seen
     is left out. `wall` is now, in Unix seconds.
     """
     found: dict[tuple[int, int], Sibling] = {}
+    settled = True
     for place in {path, os.path.realpath(path)}:
         directory, base = os.path.split(place)
         for _ in range(ROUNDS):
@@ -78,8 +86,10 @@ def look_around(path: str, wall: float, inodes: Iterable[int] = ()) -> list[Sibl
             ]
             if all(stayed):
                 break
+        else:
+            settled = False
     latest = sorted(found.values(), key=lambda one: one.changed, reverse=True)
-    return latest[:MAX_SIBLINGS]
+    return Around(latest[:MAX_SIBLINGS], settled)
 
 
 def _see(
