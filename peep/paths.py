@@ -1,8 +1,10 @@
 """Where things are: packaged data, configuration, state, control sockets.
 
 A wheel carries sounds, configs and man pages inside the package; a checkout has them
-beside it. Root uses /etc and /var/lib, everybody else the XDG directories. The
-environment is an argument, so that tests need not change the real one.
+beside it. A service manager may name the directories that it made for a service
+(systemd.exec(5): $STATE_DIRECTORY and others). Else root uses /etc and /var/lib,
+everybody else the XDG directories. The environment is an argument, so that tests need
+not change the real one.
 """
 
 import os
@@ -20,13 +22,17 @@ def data_dir(kind: str) -> Path:
 
 def config_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
     """Return where peep.yaml, keys and overlays are looked for."""
+    if given := _given(environ, "CONFIGURATION_DIRECTORY"):
+        return given
     if _uid(uid) == 0 and not environ.get("XDG_CONFIG_HOME"):
         return Path("/etc/peep")
     return _xdg(environ, "XDG_CONFIG_HOME", ".config")
 
 
 def state_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
-    """Return where ids and locks (later spool and journal) are kept."""
+    """Return where ids, locks, spool and journal are kept."""
+    if given := _given(environ, "STATE_DIRECTORY"):
+        return given
     if _uid(uid) == 0 and not environ.get("XDG_STATE_HOME"):
         return Path("/var/lib/peep")
     return _xdg(environ, "XDG_STATE_HOME", ".local/state")
@@ -36,6 +42,8 @@ def runtime_dir(
     environ: Mapping[str, str] = os.environ, uid: int | None = None
 ) -> Path:
     """Return where running processes have their control sockets."""
+    if given := _given(environ, "RUNTIME_DIRECTORY"):
+        return given
     base = environ.get("XDG_RUNTIME_DIR", "")
     # Root is root in every login and in none: a service has no /run/user/0, and after
     # `su` the variable is somebody else's.
@@ -44,6 +52,17 @@ def runtime_dir(
     if base.startswith("/"):
         return Path(base) / "peep"
     return state_dir(environ, uid) / "run"
+
+
+def credentials_dir(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where a service manager put keys for this process alone, if it did."""
+    return _given(environ, "CREDENTIALS_DIRECTORY")
+
+
+def _given(environ: Mapping[str, str], variable: str) -> Path | None:
+    # Several are parted by colons, in the unit's order.
+    first = environ.get(variable, "").partition(":")[0]
+    return Path(first) if first.startswith("/") else None
 
 
 def _uid(uid: int | None) -> int:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.agent.keep import Keep
+from peep.agent.matching import Matching
+from peep.agent.meters import agent_metrics
 from peep.agent.sources import Poller, Prober, Source, Stream, open_source
 from peep.errors import PeepError, SourceError
-from peep.metrics import Metrics
 from peep.net.backends import Backends, Wanted, backends
 from peep.net.class_control import ClassControl
 from peep.net.control import ReadMetrics, Request
+from peep.net.notify import SILENT, Notifier
 from peep.net.refusals import Refusals
 from peep.net.sockets import agent_endpoint, plain_endpoint
 from peep.net.steering import Steering
@@ -94,14 +96,16 @@ class AgentApp:
         say: Callable[[str], None],
         reread: Callable[[], Sequence[str]] | None = None,
         store: Store | None = None,
+        notifier: Notifier = SILENT,
     ) -> None:
         """Open the sockets. `reread` loads the classes anew, for SIGHUP.
 
         Without a `store`, alerts and how far files were read are kept in memory only.
         """
-        self._rules = rules
+        self.matching = Matching(rules, clock)
         self._clock = clock
         self._say = say
+        self._notifier = notifier
         self._keep = Keep(store, clock)
         marks = self._keep.marks()
         self._sources = [open_source(spec, clock, marks) for spec in plan.sources]
@@ -125,7 +129,9 @@ class AgentApp:
         control = ClassControl(
             holder, clock=clock, kick=self._reclassed, say=say, patterns=False
         )
-        self._steering = Steering(control, plan.control, reread, say, more=self._answer)
+        self._steering = Steering(
+            control, plan.control, reread, say, self._answer, notifier=notifier
+        )
         members = (
             backends(
                 plan.wanted,
@@ -143,8 +149,6 @@ class AgentApp:
         self._told: set[tuple[str, packets.ExceptionCode]] = set()
         self._refusals = Refusals(say)
         self._overflow_told = 0
-        self.lines = 0
-        self.matched = 0
         self.signals = 0
 
     def following(self) -> list[str]:
@@ -161,12 +165,17 @@ class AgentApp:
             asyncio.create_task(self._watch_links()),
             asyncio.create_task(self._say_if_alone()),
             asyncio.create_task(self._keep_now_and_then()),
+            asyncio.create_task(self._pass_storms()),
+            asyncio.create_task(self._notifier.keep_alive()),
         ]
         tasks = [asyncio.create_task(self._run(source)) for source in self._sources]
+        self._notifier.ready(f"following {len(tasks)} sources")
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
         try:
             await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+            self._notifier.stopping()
+            self._pass(self.matching.drain())
             await self._last_chance(stopping)
         finally:
             for task in (*tasks, ended, stopping, *minding):
@@ -251,29 +260,10 @@ class AgentApp:
 
     def _answer(self, request: Request) -> dict[str, object]:
         if isinstance(request, ReadMetrics):
-            return {"metrics": self._metrics().collect()}
+            return {
+                "metrics": agent_metrics(self, self.matching, self._machine).collect()
+            }
         raise PeepError("is an agent: ask a server")
-
-    def _metrics(self) -> Metrics:
-        made, machine = Metrics(), self._machine
-        made.counter("peep_lines_total", "Lines that were read.", lambda: self.lines)
-        made.counter(
-            "peep_matched_total", "Lines that a rule took.", lambda: self.matched
-        )
-        made.counter(
-            "peep_signals_total", "Signals that were born here.", lambda: self.signals
-        )
-        made.gauge(
-            "peep_alerts_unconfirmed",
-            "Alerts that no server has confirmed yet.",
-            machine.unconfirmed,
-        )
-        made.counter(
-            "peep_events_dropped_total",
-            "Events that were dropped while no server was there.",
-            lambda: machine.overflowed,
-        )
-        return made
 
     def _propose(self, address: Address) -> None:
         assert isinstance(self._machine, AgentProtocol), "dumb clients look for nobody"
@@ -336,12 +326,24 @@ class AgentApp:
 
     async def _follow(self, source: Stream) -> None:
         async for batch in source.batches():
-            events = [e for line in batch.lines if (e := self._rules.event(line))]
-            self.lines += len(batch.lines)
-            self.matched += len(events)
+            events = await self.matching.take(batch.lines)
             self.signals += len(events)
             self._send(events, batch)
             self._driver.kick()
+
+    async def _pass_storms(self) -> None:
+        while True:
+            self._pass(await self.matching.later())
+
+    def _pass(self, events: Sequence[Signal]) -> None:
+        """Send what was folded: its lines' marks have been kept already."""
+        self.signals += len(events)
+        self._send(events)
+        self._driver.kick()
+
+    def _news(self, line: str) -> None:
+        self._say(line)
+        self._notifier.status(line)
 
     def _tell(self, event: AgentEvent, _now: float) -> None:
         match event:
@@ -349,14 +351,14 @@ class AgentApp:
                 self._joined.set()
                 self._backends.leased((host, port))
                 how = f"sealed with the key of {sealed}" if sealed else "open"
-                self._say(f"heard by {host} port {port}, {how}")
+                self._news(f"heard by {host} port {port}, {how}")
                 self._tell_overflow()
             case Lapsed(address=(host, port)):
                 self._backends.lost((host, port))
-                self._say(f"no word from {host} port {port}: looking for servers")
+                self._news(f"no word from {host} port {port}: looking for servers")
             case Gone(address=(host, port)):
                 self._backends.lost((host, port))
-                self._say(f"{host} port {port} is gone")
+                self._news(f"{host} port {port} is gone")
             case Refused(address=(host, port), code=code):
                 if (host, code) not in self._told and len(self._told) < MAX_TOLD:
                     self._told.add((host, code))

@@ -110,7 +110,9 @@ class Folding:
 
     def _make_room(self, now: float) -> list[Event]:
         """Forget storms that are over; where they are few, the oldest, too."""
-        for key in [k for k, s in self._storms.items() if s.full_at <= now and not s.first]:
+        for key in [
+            k for k, s in self._storms.items() if s.full_at <= now and not s.first
+        ]:
             del self._storms[key]
         passing = []
         most = MAX_STORMS - MAX_STORMS // _SHARE_FREED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import TYPE_CHECKING
 
 from peep import paths
 from peep.agent.app import AgentApp, AgentPlan
+from peep.agent.guarded import Guardian
 from peep.agent.identity import Identity
 from peep.agent.look import look_around
 from peep.agent.sources import from_text
@@ -18,6 +20,7 @@ from peep.errors import ConfigError
 from peep.journal.store import Store
 from peep.net.backends import Wanted
 from peep.net.locators import parse_locator
+from peep.net.notify import SILENT, Notifier
 from peep.protocol.agent import AgentConfig
 from peep.protocol.packets import SERVER_PORT
 from peep.protocol.profiles import PROFILES
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from peep.config.settings import Settings
     from peep.protocol.keys import ClassKey
+    from peep.rules import Rule
 
 _EXAMPLES = """\
   peep agent                                        look around, find servers, go
@@ -105,6 +109,7 @@ def make(
     settings: Settings,
     interfaces: Sequence[str],
     keys: tuple[ClassKey, ...],
+    notifier: Notifier = SILENT,
 ) -> tuple[AgentApp, Identity]:
     """Return the agent that options and configuration ask for, and its identity."""
     wanted, network = settings.agent, settings.network
@@ -123,11 +128,17 @@ def make(
     elif not specs:
         specs = tuple(look_around())
     rules = load_rules(args.rules or wanted.rules or shipped_packs())
-    rules = select(rules, args.groups or wanted.groups, args.exclude or wanted.exclude)
+    host = args.host or wanted.host or common.host_name()
+    rules = select(
+        rules,
+        args.groups or wanted.groups,
+        args.exclude or wanted.exclude,
+        host=host,
+    )
     identity = Identity(paths.state_dir())
     config = AgentConfig(
         agent_id=identity.agent_id,
-        host=args.host or wanted.host or common.host_name(),
+        host=host,
         classes=common.class_names(args.classes or wanted.classes),
         keys=keys,
         profile=PROFILES[network.profile],
@@ -164,14 +175,26 @@ def make(
     rng = random.Random()  # noqa: S311
     app = AgentApp(
         plan,
-        RuleSet(rules),
+        RuleSet(
+            rules,
+            redactor=wanted.redact.redactor() if wanted.redact else None,
+            guard=guard_of(rules),
+        ),
         clock=SystemClock(),
         rng=rng,
         say=common.say,
         reread=_reread(args),
+        notifier=notifier,
         store=store,
     )
     return app, identity
+
+
+def guard_of(rules: Sequence[Rule]) -> Guardian | None:
+    """Return what rules with `engine: re` need; its child ends with this process."""
+    if all(rule.engine != "re" for rule in rules):
+        return None
+    return Guardian(rules, SystemClock(), common.say)
 
 
 def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
@@ -186,7 +209,9 @@ def run(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     settings = common.settings(args.config)
     interfaces = args.interfaces or settings.agent.interfaces
-    app, identity = make(args, settings, interfaces, common.load_keys())
+    app, identity = make(
+        args, settings, interfaces, common.load_keys(), Notifier(os.environ)
+    )
 
     async def work(stop: asyncio.Event) -> bool:
         for what in app.following():
@@ -197,7 +222,10 @@ def run(argv: Sequence[str]) -> int:
         stopped = common.run_until_stopped(work)
     finally:
         identity.release()
-    common.say(f"{app.lines} lines read, {app.matched} matched, {app.signals} signals")
+    counted = app.matching
+    common.say(
+        f"{counted.lines} lines read, {counted.matched} matched, {app.signals} signals"
+    )
     if app.signals and not app.heard():
         common.say("no server heard any of it")
         return 0 if stopped else 1

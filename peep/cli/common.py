@@ -126,7 +126,13 @@ def control_path(kind: str) -> Path:
 
 
 def load_keys() -> tuple[ClassKey, ...]:
-    """Return the keys of this user; ConfigError if one of them is not safe."""
+    """Return the keys of this user, or those that a service manager handed over.
+
+    ConfigError if one of them is not safe.
+    """
+    handed = paths.credentials_dir()
+    if handed is not None:
+        return load_keyring(handed, os.getuid(), guarded=True)
     return load_keyring(paths.config_dir() / "keys", os.getuid())
 
 

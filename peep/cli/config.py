@@ -9,6 +9,7 @@ from pathlib import Path
 from peep import paths
 from peep.agent.sources import CHECKS
 from peep.cli import common
+from peep.cli.agent import guard_of
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.config.settings import AgentSettings, ServerSettings, load_settings
 from peep.config.themes import load_theme
@@ -61,7 +62,8 @@ def _check_rules(wanted: AgentSettings) -> None:
     select(load_rules(names), wanted.groups, wanted.exclude)
     problems = []
     for name in names:
-        pack = RuleSet(load_rules([name]))
+        rules = load_rules([name])
+        pack = RuleSet(rules, guard=guard_of(rules))
         for rule in pack.rules:
             problems += [
                 f"rule {rule.name} does not take {sample!r}"

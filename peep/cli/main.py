@@ -29,9 +29,10 @@ COMMANDS: Final = {
     "key": ("key", "make keys of sealed classes, and tokens for other hosts"),
     "join": ("join", "enrol this host with one token"),
     "render": ("render", "turn logs into a sound file, from their own timestamps"),
-    "rules": ("rules", "rules test LOG: which rule takes which line"),
+    "rules": ("rules", "try, list, check and measure the rules"),
+    "redact": ("redact", "show what an agent would cut out of a log"),
     "config": ("config", "config check: say all that is wrong with peep.yaml"),
-    "dev": ("dev", "dev simulate: the protocol through a bad day, in virtual time"),
+    "dev": ("dev", "dev simulate, dev torture: the protocol, and tail, in misfortune"),
 }
 # Modules of the extra `server`, and so the mend when one is missing.
 _SOUND_PARTS = {"numpy", "pyo", "miniaudio", "soundfile"}

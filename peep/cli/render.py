@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.cli import common
+from peep.cli.agent import guard_of
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.config.themes import load_theme
@@ -69,7 +70,8 @@ def run(argv: Sequence[str]) -> int:
             raise PeepError(f"cannot read {log}: {problem.strerror}") from None
         if args.out.exists() and args.out.samefile(log):
             raise PeepError(f"--out {args.out} is the log itself")
-    rules = RuleSet(load_rules(args.rules or wanted.agent.rules or shipped_packs()))
+    chosen = load_rules(args.rules or wanted.agent.rules or shipped_packs())
+    rules = RuleSet(chosen, guard=guard_of(chosen))
     theme, directory = load_theme(args.theme or wanted.server.theme)
     clock = SystemClock()
     started = clock.now()

@@ -15,6 +15,7 @@ from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
 from peep.journal.database import hold
 from peep.journal.writer import Limits
+from peep.net.notify import SILENT, Notifier
 from peep.protocol.door import ServerConfig
 from peep.protocol.packets import ID_BYTES
 from peep.protocol.profiles import PROFILES
@@ -92,6 +93,7 @@ def make(
     settings: Settings,
     interfaces: Sequence[str],
     keys: tuple[ClassKey, ...],
+    notifier: Notifier = SILENT,
 ) -> ServerApp:
     """Return the server that options and configuration ask for."""
     wanted, network = settings.server, settings.network
@@ -137,6 +139,7 @@ def make(
         rng=rng,
         say=common.say,
         reread=_reread(args),
+        notifier=notifier,
     )
 
 
@@ -176,5 +179,5 @@ def run(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     settings = common.settings(args.config)
     interfaces = args.interfaces or settings.server.interfaces
-    app = make(args, settings, interfaces, common.load_keys())
+    app = make(args, settings, interfaces, common.load_keys(), Notifier(os.environ))
     return common.show_summary(common.run_until_stopped(app.run))

@@ -9,7 +9,7 @@ r"""Rule packs: YAML lists of rules, shipped by name or anybody's by path.
       gain_db: 0.0
       hosts: ['web*']              # omitted: all
       groups: [sshd]               # omitted: the name of the pack
-      rate: 10/min                 # more than that is folded; omitted: 5/s, alerts never
+      rate: 10/min                 # more is folded; omitted: 5/s, alerts never
       engine: re2                  # or re, for what RE2 does not know
       samples:
         take: ['... Accepted password for ...']

@@ -19,6 +19,7 @@ from peep.config.network import (
     networks,
 )
 from peep.config.problems import hint, shown
+from peep.config.redacting import RedactSettings, redact_settings
 from peep.config.rulepacks import shipped_packs
 from peep.config.storage import (
     JournalSettings,
@@ -80,6 +81,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     servers itself, also at its `locators` (peep://HOST:PORT) and where the domains in
     `srv` say; without `sources` it looks for logs itself; without `rules` it has
     all shipped packs. Rule files are relative to the configuration's directory.
+    `redact` None cuts no secrets out of lines.
     """
 
     host: str = ""
@@ -93,6 +95,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ("all",)
     exclude: tuple[str, ...] = ()
     spool: SpoolSettings = SpoolSettings()
+    redact: RedactSettings | None = RedactSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +156,7 @@ def _agent(
         groups=keys["groups"].texts(("all",)),
         exclude=keys["exclude"].texts(()),
         spool=spool_settings(keys["spool"]),
+        redact=redact_settings(keys["redact"]),
     )
 
 

@@ -114,7 +114,8 @@ def socket_path(directory: Path, kind: str, pid: int) -> Path:
 def running(directory: Path) -> list[Running]:
     """Return the processes with a socket in a directory, agents first.
 
-    PeepError if the directory is not private to this user.
+    PeepError if the directory is not private to this user; root may ask others' as well:
+    a service's agent has a user of its own.
     """
     try:
         names = [path.name for path in directory.iterdir()]
@@ -122,7 +123,7 @@ def running(directory: Path) -> list[Running]:
         return []
     except OSError as problem:
         raise PeepError(f"cannot read {directory}: {problem.strerror}") from None
-    _check_private(directory)
+    _check_private(directory, others=os.getuid() == 0)
     found = [match for name in names if (match := _SOCKET_NAME.fullmatch(name))]
     return sorted(
         Running(match[1], int(match[2]), directory / match[0]) for match in found
@@ -316,12 +317,12 @@ def _check_length(path: Path) -> None:
         )
 
 
-def _check_private(directory: Path) -> None:
-    """Refuse a directory that somebody else made, or may use."""
+def _check_private(directory: Path, *, others: bool = False) -> None:
+    """Refuse a directory that somebody else may use; or made, without `others`."""
     status = directory.lstat()
     if (
         stat.S_ISDIR(status.st_mode)
-        and status.st_uid == os.getuid()
+        and (others or status.st_uid == os.getuid())
         and not status.st_mode & _OTHERS
     ):
         return

@@ -20,6 +20,7 @@ from peep.net.control import (
     ReadMetrics,
     Request,
 )
+from peep.net.notify import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from peep.metrics import Metrics
     from peep.net.class_control import ClassControl
+    from peep.net.notify import Notifier
 
 
 class Steering:
@@ -43,12 +45,15 @@ class Steering:
         reread: Callable[[], Sequence[str]] | None,
         say: Callable[[str], None],
         more: Callable[[Request], dict[str, object]] | None = None,
+        *,
+        notifier: Notifier = SILENT,
     ) -> None:
         self._control = control
         self._more = more or _nothing_more
         self._server = None if path is None else ControlServer(path, self._answer)
         self._reread = reread
         self._say = say
+        self._notifier = notifier
         self._had_terminal = _has_terminal()
 
     async def start(self) -> None:
@@ -81,7 +86,8 @@ class Steering:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.raise_signal(signal.SIGTERM)
         else:
-            self._control.reread(reread)
+            with self._notifier.reloading():
+                self._control.reread(reread)
 
 
 def agent_answers(metrics: Metrics) -> Callable[[Request], dict[str, object]]:

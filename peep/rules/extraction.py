@@ -98,7 +98,9 @@ def _end_finder(group: Part, after: Part | None) -> Callable[[bytes, int], int] 
     """Return what says where a group ends that begins somewhere, if that is plain."""
     assert group.inner is not None, "only groups have names"
     if after is None:
-        alone = group.inner[0][0] if len(group.inner) == len(group.inner[0]) == 1 else None
+        alone = (
+            group.inner[0][0] if len(group.inner) == len(group.inner[0]) == 1 else None
+        )
         if alone is None or alone.of is None or alone.lazy or alone.most < math.inf:
             return None
         return _first(frozenset(ALL_BYTES) - alone.of)
@@ -110,7 +112,7 @@ def _end_finder(group: Part, after: Part | None) -> Callable[[bytes, int], int] 
 
 
 def _first(stops: frozenset[int]) -> Callable[[bytes, int], int]:
-    """Return what finds the first of these bytes; the line's end where there is none."""
+    """Return what finds the first of these bytes, else the line's end."""
     if len(stops) == 1:
         stop = bytes(stops)
 
@@ -121,5 +123,11 @@ def _first(stops: frozenset[int]) -> Callable[[bytes, int], int]:
         return find
     # One class, once: there is nothing to go back to.
     others = b"".join(b"\\x%02x" % byte for byte in sorted(set(ALL_BYTES) - stops))
-    run = re.compile(b"[" + others + b"]*").match if others else None
-    return lambda line, begin: run(line, begin).end() if run else begin
+    run = re.compile(b"[" + others + b"]*+" if others else b"").match
+
+    def find_end(line: bytes, begin: int) -> int:
+        found = run(line, begin)
+        assert found is not None, "it may be empty"
+        return found.end()
+
+    return find_end

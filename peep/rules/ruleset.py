@@ -28,13 +28,16 @@ from peep.rules.rule import Rule
 from peep.signals import MAX_TEXT_LENGTH, Event
 
 MAX_INSTANCE_LENGTH = 128  # a host name of 253 is cut; what people read is not
-# What rules see of a line. A text made to be hard costs the set's automaton up to a
-# microsecond a byte, and nothing may hold an agent for longer than 20 ms.
+# What rules see of a line: room for the longest request that web servers take (8 KiB),
+# and for what they say behind it.
 MAX_SEEN_BYTES = 16 * 1024
 MAX_GUARDED_BYTES = 4 * 1024  # the same for `engine: re`
-# What may be matched at a go, for the same reason.
+# What is matched at a go, in some 5 ms, as a rule.
 PORTION_LINES = 1000
 PORTION_BYTES = 128 * 1024
+# Two hundred rules such as `a.*b.*c`, and a line made for them, cost the set 5 µs a
+# byte. So much at most is matched where nothing may be held for 20 ms.
+QUICK_BYTES = 2 * 1024
 
 _PLAIN = bytes(range(0x20, 0x7F))
 _NO_SPANS = (NOWHERE, NOWHERE)
@@ -96,10 +99,12 @@ class RuleSet:
             for rule in self.rules
         )
 
-    @property
-    def waits(self) -> bool:
-        """Say whether taking lines may wait for a guard, and so belongs in a thread."""
-        return self._guard is not None
+    def quick(self, lines: Sequence[LogLine]) -> bool:
+        """Say whether lines can be taken at once; if not, do it in a thread.
+
+        Matching lets other threads run, and any number of them may do it.
+        """
+        return self._guard is None and sum(len(x.text) for x in lines) <= QUICK_BYTES
 
     def match(self, text: bytes) -> Match | None:
         """Return the first rule in the list that matches, with its groups."""
@@ -189,7 +194,9 @@ class RuleSet:
             return hits, {}
         winners = dict(hits)
         spans = {}
-        for at, guarded in enumerate(self._guard([t[:MAX_GUARDED_BYTES] for t in texts])):
+        for at, guarded in enumerate(
+            self._guard([t[:MAX_GUARDED_BYTES] for t in texts])
+        ):
             if guarded is not None and guarded.rule < winners.get(at, end):
                 winners[at] = guarded.rule
                 spans[at] = (guarded.text, guarded.instance)

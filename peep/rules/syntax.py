@@ -99,11 +99,10 @@ class _Reader:
         parts: list[Part] = []
         while self._peek() not in (b"", b"|", b")"):
             part = self._repeated(self._one())
-            if part.inner is not None and len(part.inner) == 1 and not part.name:
-                if part.plain:
-                    parts += part.inner[0]
-                    continue
-            parts.append(part)
+            if part.inner and len(part.inner) == 1 and part.plain and not part.name:
+                parts += part.inner[0]
+            else:
+                parts.append(part)
         return tuple(parts)
 
     def _peek(self) -> bytes:
@@ -176,4 +175,6 @@ class _Reader:
 def _members(written: bytes) -> frozenset[int]:
     """Return the bytes of a class: RE2 itself is asked, once for each byte."""
     find = searcher(written.decode("ascii"))
-    return frozenset(byte for byte in range(256) if find(bytes([byte]), 0, 1)[0][0] == 0)
+    return frozenset(
+        byte for byte in range(256) if find(bytes([byte]), 0, 1)[0][0] == 0
+    )

@@ -12,6 +12,7 @@ import msgspec
 
 from peep.errors import EngineError, PeepError
 from peep.journal.writer import Limits
+from peep.net.notify import SILENT, Notifier, Progress
 from peep.net.sockets import server_endpoint
 from peep.server.pipeline import Tally
 from peep.server.works import Works
@@ -113,6 +114,7 @@ class ServerApp:
         rng: Random,
         say: Callable[[str], None],
         reread: Callable[[], Sequence[str]] | None = None,
+        notifier: Notifier = SILENT,
     ) -> None:
         """Open the sockets. `reread` loads the classes anew, for SIGHUP."""
         self._plan = plan
@@ -122,6 +124,7 @@ class ServerApp:
         self._clock = clock
         self._rng = rng
         self._say = say
+        self._notifier = notifier
         self._endpoint, self._note = server_endpoint(
             plan.port, plan.interfaces, hops=plan.hops, mtu_bytes=plan.config.mtu_bytes
         )
@@ -141,10 +144,12 @@ class ServerApp:
         works = self._make_works(bank)
         await works.start()
         self.ready.set()
+        self._notifier.ready(f"listening on UDP port {self.port}")
         failure = None
         try:
             failure = await self._watch(stop)
         finally:
+            self._notifier.stopping()
             await works.close()
             meters = self._engine.stop()
         return summarise(
@@ -169,6 +174,7 @@ class ServerApp:
                 rng=self._rng,
                 say=self._say,
                 reread=self._reread,
+                notifier=self._notifier,
             )
         except PeepError:
             self._endpoint.close()
@@ -198,12 +204,15 @@ class ServerApp:
     async def _watch(self, stop: asyncio.Event) -> str | None:
         """Look after the engine until the end; return what went wrong with it."""
         said = None
+        progress = Progress(self._notifier, self._clock.now())
         while not stop.is_set():
             failure = self._engine.failure()
             if failure is not None and failure != said:
                 said = failure
                 self._say(failure)
-            sounded_s = self._engine.meters().frames / SAMPLE_RATE_HZ
+            frames = self._engine.meters().frames
+            progress.look(frames, self._clock.now())
+            sounded_s = frames / SAMPLE_RATE_HZ
             if self._plan.seconds is not None and sounded_s >= self._plan.seconds:
                 break
             stopping = asyncio.create_task(stop.wait())

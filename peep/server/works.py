@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from peep.journal.journal import Journal
 from peep.net import mdns
 from peep.net.class_control import ClassControl
+from peep.net.notify import SILENT
 from peep.net.refusals import Refusals
 from peep.net.steering import Steering
 from peep.net.udp import UdpDriver
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from peep.clock import Clock
     from peep.net.control import Request
     from peep.net.endpoint import Endpoint
+    from peep.net.notify import Notifier
     from peep.protocol.events import ServerEvent
     from peep.server.app import ServerPlan
     from peep.theme import SoundBank, Theme
@@ -57,6 +59,7 @@ class Works:
         rng: Random,
         say: Callable[[str], None],
         reread: Callable[[], Sequence[str]] | None,
+        notifier: Notifier = SILENT,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -95,7 +98,9 @@ class Works:
         control = ClassControl(
             self.machine, clock=clock, kick=self._reclassed, say=say, patterns=True
         )
-        self._steering = Steering(control, plan.control, reread, say, more=self._answer)
+        self._steering = Steering(
+            control, plan.control, reread, say, self._answer, notifier=notifier
+        )
 
     async def start(self) -> None:
         """Begin to listen, and say so."""

@@ -184,7 +184,7 @@ def test_a_line_appended_to_a_file_arrives_as_a_signal(tmp_path):
         assert joined.classes == (stage.class_name,)
         assert [s.name for s in stage.signals()] == ["test.boom"] * 2
         assert [s.text for s in stage.signals()] == ["", ""], "an open class"
-        assert (app.lines, app.matched, app.signals) == (4, 2, 2)
+        assert (app.matching.lines, app.matching.matched, app.signals) == (4, 2, 2)
         assert f"heard by 127.0.0.1 port {stage.port}, open" in stage.said
 
     play(scene)
@@ -293,7 +293,7 @@ def test_stopping_ends_the_wait_for_a_server_that_is_not_there():
         stop = asyncio.Event()
         app = stage.agent(sources=[Lines(b"boom", ends=True)])
         task = asyncio.create_task(app.run(stop))
-        while not app.lines:  # noqa: ASYNC110 - nothing tells of it
+        while not app.matching.lines:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
         stop.set()
         await asyncio.wait_for(task, PATIENCE_S)
@@ -362,7 +362,7 @@ def test_whatever_goes_wrong_in_a_source_is_said_in_one_line(quick, failure, sai
         await asyncio.wait_for(app.run(asyncio.Event()), PATIENCE_S)
         assert stage.said == [f"cannot follow {said}; trying again"]
         assert source.began == 6
-        assert app.matched == 6
+        assert app.matching.matched == 6
 
     play(scene)
 

@@ -58,7 +58,7 @@ rules:
     tier: alert
     samples: {take: ["alert 1"], refuse: ["an alert 1"]}
   - name: routine
-    match: '^routine \\d+$'
+    match: '^routine (?P<instance>\\d+)$'
     event: probe.routine
     family: access
     samples: {take: ["routine 1"], refuse: ["routine"]}
@@ -74,6 +74,10 @@ SELECT text, received, again FROM signals WHERE name LIKE 'probe.%'
 # An alert that was on record, and nevertheless taken for a new one.
 SOUNDED_THOUGH_RECORDED = """\
 SELECT count(*) FROM outcomes WHERE number NOT IN (SELECT number FROM signals)
+"""
+UNHEARD = """\
+SELECT count(*) FROM signals LEFT JOIN outcomes USING (number)
+WHERE tier = 2 AND name = 'probe.alert' AND outcomes.at IS NULL
 """
 # Closing a file drops this process's locks of it: one thread at a time.
 FILES = threading.Lock()

@@ -60,7 +60,9 @@ def test_the_engine_agrees_with_a_plain_loop_over_re(written, lines):
         for index, match in enumerate(written)
     ]
     compiled = RuleSet(rules)
-    for line in lines:
+    numbered = [LogLine("f", at, line) for at, line in enumerate(lines)]
+    taken = {event.serial: event for event in compiled.events(numbered)}
+    for at, line in enumerate(lines):
         expected = next(
             (
                 (rule, found.groupdict())
@@ -72,10 +74,14 @@ def test_the_engine_agrees_with_a_plain_loop_over_re(written, lines):
         match = compiled.match(line)
         if expected is None:
             assert match is None
+            assert at not in taken
         else:
             rule, groups = expected
             assert match is not None
             assert match.rule is rule
+            assert taken[at].instance == printable(match.instance or b"")
+            whole = line if match.text is None else match.text
+            assert taken[at].text == printable(whole)
             # Where a group in a repetition took nothing the last time round, the
             # engines differ; ours stand outside of repetitions in practice.
             if not re.search(r"\)[*+?{]", rule.match):

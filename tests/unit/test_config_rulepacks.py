@@ -5,6 +5,7 @@ import pytest
 from peep.config import rulepacks
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.errors import ConfigError
+from peep.rules import Rate
 from peep.signals import Tier, name_problem
 
 
@@ -30,6 +31,9 @@ def test_a_rule_has_what_its_pack_says(tmp_path):
   pan: -0.5
   gain_db: -3
   groups: [p, q]
+  hosts: ['web*', db]
+  rate: 10/min
+  engine: re
   samples: {take: ["a\\tb"], refuse: [c]}
 - {name: short, match: b, event: x.z}
 """
@@ -37,6 +41,8 @@ def test_a_rule_has_what_its_pack_says(tmp_path):
     assert (full.event, full.family, full.tier) == ("x.y", "access", Tier.ALERT)
     assert (full.pan, full.gain_db, full.groups) == (-0.5, -3.0, ("p", "q"))
     assert (full.takes, full.refuses) == (("a\tb",), ("c",))
+    assert (full.hosts, full.rate) == (("web*", "db"), Rate(10, 60.0))
+    assert (full.engine, short.engine, short.rate) == ("re", "re2", None)
     assert (short.tier, short.groups, short.takes) == (Tier.ROUTINE, ("mine",), ())
 
 
@@ -90,6 +96,11 @@ def test_all_problems_of_all_packs_are_told_at_once(tmp_path):
         ("- {name: a, event: e}", "[0].match: missing (expected text)"),
         ("- {name: a, match: a, event: e, pan: 3}", "[0].pan: 3 is not in -1 … 1"),
         ("- {name: a, match: a, event: e, gain_db: 99}", "99 is not in -60 … 12"),
+        ("- {name: a, match: a, event: e, rate: 5/d}", "'5/d' is no rate such as 5/s"),
+        ("- {name: a, match: a, event: e, rate: 0/s}", "'0/s' is no rate"),
+        ("- {name: a, match: a, event: e, rate: 5}", "[0].rate: expected text"),
+        ("- {name: a, match: '(?=a)b(', event: e, engine: re}", "missing )"),
+        ("- {name: a, match: a, event: e, engine: pcre}", "unknown 'pcre'"),
     ],
 )
 def test_what_is_wrong_with_a_pack_is_said(tmp_path, text, problem):

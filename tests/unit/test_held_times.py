@@ -16,20 +16,35 @@ def held(path, text):
     return Held(Plain(os.open(path, os.O_RDONLY)), str(path), 7)
 
 
-def test_what_stood_there_before_bears_its_own_time(tmp_path):
-    one = held(tmp_path / "a.log", b"2026-03-01T11:00:00Z disk failed\n")
+def resumed(path, text):
+    one = held(path, b"")
+    mark = one.mark()
+    one.contents.close()
+    path.write_bytes(text)
+    os.utime(path, (CHANGED, CHANGED))
+    return Held.resumed(Plain(os.open(path, os.O_RDONLY)), mark)
+
+
+def test_a_new_file_is_as_old_as_its_last_change_whatever_it_says(tmp_path):
+    one = held(tmp_path / "a.log", b"2020-01-01T00:00:00Z a clock that is wrong\n")
+    (line,) = one.read(0.0, NOW)
+    assert line.when == CHANGED
+
+
+def test_what_was_written_while_nobody_read_bears_its_own_time(tmp_path):
+    one = resumed(tmp_path / "a.log", b"2026-03-01T11:00:00Z disk failed\n")
     (line,) = one.read(0.0, NOW)
     assert line.when == CHANGED - 3600
 
 
-def test_what_stood_there_and_bears_no_time_is_as_old_as_the_file(tmp_path):
-    one = held(tmp_path / "a.log", b"disk failed\n")
+def test_what_was_written_then_and_bears_no_time_is_as_old_as_the_file(tmp_path):
+    one = resumed(tmp_path / "a.log", b"disk failed\n")
     (line,) = one.read(0.0, NOW)
     assert line.when == CHANGED
 
 
 def test_what_says_that_it_is_of_the_future_is_as_old_as_the_file(tmp_path):
-    one = held(tmp_path / "a.log", b"2026-03-01T13:00:00Z disk failed\n")
+    one = resumed(tmp_path / "a.log", b"2026-03-01T13:00:00Z disk failed\n")
     (line,) = one.read(0.0, NOW)
     assert line.when == CHANGED
 

@@ -3,17 +3,20 @@
 import contextlib
 import gzip
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 from peep.agent.look import MAX_FILES, look_around
+from peep.agent.sources.journald import JournaldSpec
 from peep.agent.sources.system import SystemSpec
 from peep.agent.sources.tail import TailSpec
 
 
-def found(directory) -> list[str]:
+def found(directory, run=Path("/nonexistent")) -> list[str]:
     """The paths below a directory that would be followed."""
-    specs = look_around(directory)
+    specs = look_around(directory, run)
     assert specs[-1] == SystemSpec(), "the system is always looked at"
     assert all(isinstance(spec, TailSpec) for spec in specs[:-1])
     assert not any(spec.from_start for spec in specs[:-1])
@@ -126,3 +129,63 @@ def test_what_may_not_be_read_is_left_out(tmp_path):
 
 def test_this_host_can_be_looked_at():
     assert look_around()[-1] == SystemSpec()
+
+
+@pytest.fixture
+def booted(tmp_path, monkeypatch):
+    """A host that systemd has booted, with a journal in /var/log/journal."""
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    journal = tmp_path / "log/journal/0123/system.journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"LPKSHHRH")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "journalctl").write_text("#!/bin/sh\n")
+    (programs / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    return tmp_path
+
+
+def looked(host) -> list[object]:
+    return look_around(host / "log", host / "run")
+
+
+def test_where_the_journal_is_all_there_is_it_is_followed(booted):
+    fill(booted / "log", "nginx/access.log")
+    assert looked(booted) == [
+        JournaldSpec(),
+        TailSpec(str(booted / "log/nginx/access.log")),
+        SystemSpec(),
+    ]
+
+
+def test_what_is_in_the_journal_is_not_followed_twice(booted):
+    fill(booted / "log", "auth.log", "kern.log", "secure", "app.log")
+    assert looked(booted)[:-1] == [
+        JournaldSpec(),
+        TailSpec(str(booted / "log/app.log")),
+    ]
+
+
+@pytest.mark.parametrize("name", ["syslog", "messages"])
+def test_where_the_journal_is_written_to_a_log_that_is_followed(booted, name):
+    fill(booted / "log", name, "auth.log")
+    assert [spec.path.rpartition("/")[2] for spec in looked(booted)[:-1]] == sorted(
+        [name, "auth.log"]
+    )
+
+
+def test_a_journal_that_is_kept_in_memory_is_one(booted):
+    (booted / "run/log").mkdir()
+    shutil.move(booted / "log/journal", booted / "run/log/journal")
+    assert looked(booted) == [JournaldSpec(), SystemSpec()]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["run/systemd/system", "bin/journalctl", "log/journal/0123/system.journal"],
+)
+def test_without_systemd_or_its_journal_there_is_none(booted, missing):
+    path = booted / missing
+    path.rmdir() if path.is_dir() else path.unlink()
+    assert looked(booted) == [SystemSpec()]

@@ -5,12 +5,18 @@ import pytest
 from peep.errors import ConfigError
 from peep.loglines import LogLine
 from peep.rules import (
+    DEFAULT_RATE,
     MAX_INSTANCE_LENGTH,
+    MAX_SEEN_BYTES,
+    Rate,
+    Redactor,
     Rule,
     RuleSet,
     pattern_problem,
+    portions,
     select,
 )
+from peep.rules.ruleset import PORTION_BYTES, PORTION_LINES, QUICK_BYTES
 from peep.signals import MAX_TEXT_LENGTH, Event, Tier
 
 
@@ -137,3 +143,100 @@ def test_a_group_that_no_rule_is_in_is_a_mistake():
         "no rule is in group 'shh' (all, ssh)",
         "no rule is in group 'y' (all, ssh)",
     ]
+
+
+def lines_of(*texts: bytes) -> list[LogLine]:
+    return [LogLine("f", at, text, 1.5, 7) for at, text in enumerate(texts)]
+
+
+def test_many_lines_become_events_in_order_each_with_its_rule():
+    rules = RuleSet([rule("a", "a(?P<instance>.)"), rule("b", "b"), rule("c", "c")])
+    lines = lines_of(b"c", b"", b"ax", b"nothing", b"b\xff", b"ab")
+    winners, events = rules.take(lines)
+    assert winners == [2, 0, 1, 0]
+    assert [(e.serial, e.origin, e.when, e.text, e.instance) for e in events] == [
+        (0, 7, 1.5, "c", ""),
+        (2, 7, 1.5, "ax", "x"),
+        (4, 7, 1.5, "b\\xff", ""),
+        (5, 7, 1.5, "ab", "b"),
+    ]
+    assert rules.events(lines) == events == [e for x in lines if (e := rules.event(x))]
+    assert rules.take([]) == ([], [])
+
+
+def test_a_rule_applies_on_the_hosts_that_it_names():
+    rules = [
+        rule("all", "a"),
+        rule("web", "a", hosts=("web*", "DB?.example.org")),
+        rule("short", "a", hosts=("db1",)),
+    ]
+
+    def names(host):
+        return [r.name for r in select(rules, host=host)]
+
+    assert names(None) == ["all", "web", "short"]
+    assert names("web7.example.org") == ["all", "web"]
+    assert names("Web") == ["all", "web"]
+    assert names("db1.example.org.") == ["all", "web", "short"]
+    assert names("db1") == ["all", "short"]
+    assert names("mail") == ["all"]
+
+
+def test_the_rate_is_the_rules_own_or_the_default_and_of_alerts_none():
+    assert rule("a", "a").most() == rule("a", "a", tier=Tier.NOTABLE).most()
+    assert rule("a", "a").most() == DEFAULT_RATE
+    assert rule("a", "a", tier=Tier.ALERT).most() is None
+    assert rule("a", "a", tier=Tier.ALERT, rate=Rate(1, 60)).most() == Rate(1, 60)
+
+
+def test_of_a_long_line_rules_see_the_beginning():
+    rules = RuleSet([rule("a", "(?P<text>needle)"), rule("b", "x$")])
+    room = b"x" * (MAX_SEEN_BYTES - 6)
+    assert rules.match(room + b"needle").rule.name == "a"
+    assert rules.match(room + b"xneedle") is None
+    assert rules.match(room + b"xxxxxxneedle").rule.name == "b"
+    assert rules.event(LogLine("f", 0, room + b"needle")).text == "needle"
+
+
+def test_lines_are_cut_into_portions_that_are_soon_done():
+    short = lines_of(*[b"x"] * (2 * PORTION_LINES + 5))
+    assert [line for part in portions(short) for line in part] == short
+    assert max(len(part) for part in portions(short)) == PORTION_LINES + 1
+    big = lines_of(*[b"x" * 50_000] * 20)
+    assert [line for part in portions(big) for line in part] == big
+    assert all(
+        sum(len(x.text) for x in part) <= PORTION_BYTES + 50_000
+        for part in portions(big)
+    )
+    assert list(portions([])) == []
+
+
+def test_a_few_lines_are_quick_and_many_or_long_ones_are_not():
+    rules = RuleSet([rule("a", "a")])
+    assert rules.quick(lines_of(b"x" * QUICK_BYTES))
+    assert not rules.quick(lines_of(b"x" * QUICK_BYTES, b"x"))
+
+
+HOSTILE = [
+    b"\0" * 100_000,
+    b"a" * 1_000_000,
+    b"\xff\xfe" * 40_000,
+    b"\x1b]0;owned\x07\x1b[2J" * 5_000,
+    b"(a+)+$" * 10_000,
+    b"password=" * 10_000,
+    b"invalid user " * 8_000,
+    b'{"password":"' * 8_000,
+    "\u202e\u2028é".encode() * 9_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
+def test_hostile_lines_become_events_of_bounded_size_that_obey_nothing(text):
+    match = "(?P<instance>(?:[^x]*)*)(?P<text>(?:.|a)*)"
+    rules = RuleSet([rule("a", f"^.{match}", tier=Tier.ALERT)], redactor=Redactor())
+    (event,) = rules.events(lines_of(text))
+    assert len(event.text) <= MAX_TEXT_LENGTH
+    assert len(event.instance) <= MAX_INSTANCE_LENGTH
+    shown = event.text + event.instance
+    assert shown.isprintable()
+    assert "\u202e" not in shown

@@ -1,14 +1,23 @@
 """Sources by name: from the command line to a spec, from a spec to a source."""
 
+import subprocess
+import sys
+
 import pytest
 
 from peep.agent.sources import KINDS, Poller, from_text, open_source
+from peep.agent.sources.command import CommandLines, CommandSpec
+from peep.agent.sources.journald import JournaldSource, JournaldSpec
 from peep.agent.sources.stdin import StdinSource, StdinSpec
+from peep.agent.sources.syslog import SyslogSource, SyslogSpec
 from peep.agent.sources.system import SystemSource, SystemSpec
 from peep.agent.sources.tail import TailSource, TailSpec
 from peep.clock import ManualClock
 from peep.config.document import parse
 from peep.errors import ConfigError
+
+ALL = "command, journald, ping, stdin, syslog, system, tail"
+KNOWN = f"unknown kind 'zzz' (known: {ALL})"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +31,10 @@ from peep.errors import ConfigError
         ("system:0.5", SystemSpec(0.5)),
         ("stdin", StdinSpec()),
         ("-", StdinSpec()),
+        ("journald", JournaldSpec()),
+        ("journald:sshd", JournaldSpec(("sshd",))),
+        ("syslog:514", SyslogSpec(514)),
+        ("command:/bin/date", CommandSpec(("/bin/date",), "date")),
     ],
 )
 def test_a_source_is_a_kind_and_perhaps_a_value(text, spec):
@@ -33,7 +46,7 @@ def test_a_source_is_a_kind_and_perhaps_a_value(text, spec):
     [
         ("tial:/x", "unknown kind 'tial' (did you mean 'tail'?)"),
         ("sistem", "unknown kind 'sistem' (did you mean 'system'?)"),
-        ("zzz", "unknown kind 'zzz' (known: stdin, system, tail)"),
+        ("zzz", KNOWN),
         ("tail:app.log", "tail: needs an absolute path, such as /var/log/auth.log"),
         ("tail", "path: missing (expected text)"),
         ("tail:", "tail: expected text, found none"),
@@ -80,6 +93,14 @@ def test_yaml_has_every_form(yaml, spec):
         (TailSpec("/x"), TailSource, "/x", False),
         (SystemSpec(3.0), SystemSource, "the system, every 3 s", True),
         (StdinSpec(), StdinSource, "standard input", False),
+        (JournaldSpec(), JournaldSource, "the journal", False),
+        (
+            SyslogSpec(),
+            SyslogSource,
+            "syslog on 127.0.0.1 port 5514, UDP and TCP",
+            False,
+        ),
+        (CommandSpec(("x",), "x"), CommandLines, "command x, every 60 s", False),
     ],
 )
 def test_a_spec_opens_the_source_that_it_describes(spec, source, described, polled):
@@ -87,3 +108,35 @@ def test_a_spec_opens_the_source_that_it_describes(spec, source, described, poll
     assert isinstance(opened, source)
     assert opened.describe() == described
     assert isinstance(opened, Poller) is polled
+
+
+LOADED = """
+import sys
+from peep.agent.sources import KINDS, from_text, open_source
+from peep.clock import ManualClock
+list(KINDS)
+open_source(from_text({source!r}), ManualClock())
+print(*(name for name in sys.modules if name.startswith("peep.agent.sources.")))
+print("importlib.metadata" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "loaded"),
+    [
+        ("stdin", {"stdin", "origins"}),
+        ("system", {"system", "readings", "processes", "thresholds"}),
+    ],
+)
+def test_only_what_is_used_is_loaded(source, loaded):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(source=source)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=15,
+    )
+    modules, metadata = done.stdout.splitlines()
+    names = {name.removeprefix("peep.agent.sources.") for name in modules.split()}
+    assert names == {*loaded, "plugins"}
+    assert metadata == "False", "it costs megabytes"

@@ -18,6 +18,8 @@ READ_BYTES = 64 * 1024
 MAX_COMPLAINT_BYTES = 4096  # of standard error: its end, where the reason mostly is
 MAX_SAID = 200  # characters of it that an operator is shown
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LOOK_S = 0.01  # between looks whether it has ended, when it writes no more
+LAST_WORDS_S = 0.1  # what it complained of is there by then, whoever holds the pipe
 # Little of our own: a variable of the agent's is nobody's business.
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
 
@@ -73,12 +75,11 @@ class Child:
 
     async def ended(self) -> int:
         """Wait for its end; return the exit code, negative for a signal."""
-        code = await self._process.wait()
-        with contextlib.suppress(TimeoutError):
-            # Who is left of the group may keep standard error open.
-            async with asyncio.timeout(0.1):
-                await asyncio.shield(self._listener)
-        return code
+        # To wait for the process would be to wait for all who hold its pipes.
+        while self._process.returncode is None:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(LOOK_S)
+        await asyncio.wait({self._listener}, timeout=LAST_WORDS_S)
+        return self._process.returncode
 
     def kill(self) -> None:
         """End it and what it started, now."""

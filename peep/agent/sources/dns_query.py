@@ -11,9 +11,9 @@ _ASK_ON = 0x0100  # the server may ask others
 _IS_REPLY = 0x8000
 _CODE = 0x000F
 _CODES = {
-    1: "refuses the format",
-    2: "fails (SERVFAIL)",
-    3: "no such name",
+    1: "does not understand",
+    2: "fails",
+    3: "knows no such name",
     5: "refuses",
 }
 _LABEL = re.compile(rb"[A-Za-z0-9_-]{1,63}")

@@ -8,8 +8,9 @@ stands there, by samples that were taken on the way. Whoever holds a `Mark` prov
 file by it: digests of its first bytes and of those before the mark.
 
 What stood in a file when it was opened was written at some time before: its lines bear
-their own times, where these can be read, and else that of the file's last change. What
-comes later was written just now, whatever a line says: clocks and zones may be wrong.
+the time of its last change; or where it was resumed, and so may be long, their own if
+these can be read. What comes later was written just now, whatever a line says: clocks
+and zones may be wrong.
 
 A line that was told, and whose rest is yet to come (because it was too long, or its
 file seemed to have ended), is not told again: a mark that does not stand at the begin
@@ -83,6 +84,7 @@ class Held:
         packed = isinstance(contents, Packed)
         self._old_bytes = sys.maxsize if packed else contents.size()
         self._old_when = contents.changed
+        self._dates = False
         zone = dt.datetime.now().astimezone().tzinfo or dt.UTC
         self._times = Timestamps(contents.changed, zone)
         self._place(offset)
@@ -90,9 +92,11 @@ class Held:
     @classmethod
     def resumed(cls, contents: Plain, mark: Mark) -> Held:
         """Go on at a mark that was proved, as far as one sees."""
-        if not isinstance(contents, Packed):
-            return cls(contents, mark.path, mark.origin, mark.offset)
-        made = cls(contents, mark.path, mark.origin)
+        packed = isinstance(contents, Packed)
+        made = cls(contents, mark.path, mark.origin, 0 if packed else mark.offset)
+        made._dates = True
+        if not packed:
+            return made
         made._lines = LineSplitter(mark.path, mark.offset, origin=mark.origin)
         made.head = contents.pread(min(mark.offset, HEAD_BYTES), 0)
         made._wanted = mark.tail
@@ -238,7 +242,7 @@ class Held:
         old = self.offset < self._old_bytes
         when = min(wall, self._old_when) if old else wall
         lines = self._lines.feed(block[seen:] if seen else block, when)
-        if old:
+        if old and self._dates:
             lines = [self._dated(line) for line in lines]
         if self._lines.begin != begin:
             end = self._lines.begin - base

@@ -7,6 +7,7 @@ too. Of a web server's answer no more is read than the first line.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import socket
@@ -30,6 +31,7 @@ MAX_STATUS_LINE_BYTES = 8192
 FALLBACK_PORT = 443  # where nobody is, it is refused: that is an answer
 _STATUS = re.compile(rb"HTTP/\d\.\d (\d{3})[ \r\n]")
 _FINE = range(200, 400)
+_OWN_NUMBERS = (ssl.SSLError, socket.gaierror)  # which are not the kernel's
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +158,12 @@ def _context(verify: bool, ca: str) -> ssl.SSLContext:  # noqa: FBT001 - as conf
     return context
 
 
-def _reason(problem: BaseException) -> str:
-    if isinstance(problem, asyncio.IncompleteReadError):
+def _reason(problem: OSError | asyncio.IncompleteReadError) -> str:
+    if not isinstance(problem, OSError):
         return "hung up"
-    return getattr(problem, "strerror", None) or str(problem)
+    if isinstance(problem, _OWN_NUMBERS) or not problem.errno:
+        return problem.strerror or str(problem)
+    return os.strerror(problem.errno)  # asyncio has longer words for it
 
 
 async def _connected(

@@ -58,6 +58,9 @@ def check_target(node: Node) -> Target | None:
     high_ms = keys["high_ms"].number(parsed.high_ms, low=0.0, high=60_000.0)
     if low_ms >= high_ms:
         keys["high_ms"].problem("must be above `low_ms`")
+    ca = keys["ca"].text("")
+    if ca and not ca.startswith("/"):
+        keys["ca"].problem("needs an absolute path")
     return msgspec.structs.replace(
         parsed,
         name=name,
@@ -65,7 +68,7 @@ def check_target(node: Node) -> Target | None:
         high_ms=high_ms,
         status=tuple(at.integer(low=100, high=599) for at in keys["status"].nodes()),
         verify=keys["verify"].flag(default=True),
-        ca=keys["ca"].text(""),
+        ca=ca,
     )
 
 
@@ -85,7 +88,9 @@ def _parsed(node: Node, text: str) -> Target | None:
     if wrong:
         node.problem(f"{shown(text)}: {wrong}")
         return None
-    host, named = url.hostname or "", port not in (None, usual.port)
+    # The zone of a link-local address, escaped as in all URLs.
+    host = (url.hostname or "").replace("%25", "%")
+    named = port not in (None, usual.port)
     asked = url.path.removeprefix("/") if url.scheme == "dns" else ""
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     words = f"{asked or host} {port if named else ''}".lower()
