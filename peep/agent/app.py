@@ -209,10 +209,14 @@ class AgentApp:
         """Keep what must arrive, and how far was read; then send."""
         self._machine.forget(self._keep.commit(signals, batch))
         now, wall = self._clock.now(), self._clock.wall()
+        # Where one goes on after a stop, lines may be old; others came just now,
+        # whatever time they bear: a sender's clock or zone may be wrong.
+        resumed = batch is not None and bool(batch.marks)
         for signal in signals:
-            # A line may have been written long before it could be read.
-            age_s = max(0.0, wall - signal.when) if signal.when else 0.0
-            self._machine.send(signal, now, age_s)
+            old = resumed and signal.when
+            self._machine.send(
+                signal, now, max(0.0, wall - signal.when) if old else 0.0
+            )
 
     def _say_again(self) -> None:
         """Send what an earlier process kept and nobody confirmed."""

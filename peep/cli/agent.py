@@ -56,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
         "--source",
         action="append",
         metavar="KIND[:VALUE]",
-        help="tail:FILE, system, or - for standard input; may be given many times "
+        help="tail:FILE, journald, syslog:PORT, system, ping:TARGET, command:PROGRAM, "
+        "or - for standard input; may be given many times "
         "(default: what this host has)",
     )
     made.add_argument(

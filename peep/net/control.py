@@ -114,8 +114,8 @@ def socket_path(directory: Path, kind: str, pid: int) -> Path:
 def running(directory: Path) -> list[Running]:
     """Return the processes with a socket in a directory, agents first.
 
-    PeepError if the directory is not private to this user; root may ask others' as well:
-    a service's agent has a user of its own.
+    PeepError if the directory is not private to this user; root may ask others' as
+    well: a service's agent has a user of its own.
     """
     try:
         names = [path.name for path in directory.iterdir()]
