@@ -169,7 +169,7 @@ class AgentApp:
             asyncio.create_task(self._notifier.keep_alive()),
         ]
         tasks = [asyncio.create_task(self._run(source)) for source in self._sources]
-        self._notifier.ready(f"following {len(tasks)} sources")
+        self._notifier.ready(f"sources: {len(tasks)}")
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(_all(tasks))
         try:

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from peep import paths
+from peep.agent import privileges
 from peep.agent.app import AgentApp, AgentPlan
 from peep.agent.guarded import Guardian
 from peep.agent.identity import Identity
@@ -101,6 +102,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "-port", "--port", type=common.port, help=f"its port (default: {SERVER_PORT})"
+    )
+    made.add_argument(
+        "--user",
+        metavar="NAME",
+        help="started by root: work as this user, who may read what the groups adm and "
+        "systemd-journal may",
     )
     return made
 
@@ -205,14 +212,26 @@ def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
     return lambda: common.settings(args.config).agent.classes
 
 
+def _become(user: str) -> None:
+    """Work as another user, in root's directories: configuration and keys are there."""
+    places = {
+        "CONFIGURATION_DIRECTORY": paths.config_dir(),
+        "STATE_DIRECTORY": paths.state_dir(),
+        "RUNTIME_DIRECTORY": paths.runtime_dir(),
+    }
+    privileges.drop(user, (paths.state_dir(), paths.runtime_dir()))
+    os.environ.update({name: str(path) for name, path in places.items()})
+
+
 def run(argv: Sequence[str]) -> int:
     """Work until stopped, or until every source has ended."""
     args = parser().parse_args(argv)
     settings = common.settings(args.config)
     interfaces = args.interfaces or settings.agent.interfaces
-    app, identity = make(
-        args, settings, interfaces, common.load_keys(), Notifier(os.environ)
-    )
+    keys = common.load_keys()
+    if args.user:
+        _become(args.user)
+    app, identity = make(args, settings, interfaces, keys, Notifier(os.environ))
 
     async def work(stop: asyncio.Event) -> bool:
         for what in app.following():

@@ -203,13 +203,15 @@ class ServerApp:
 
     async def _watch(self, stop: asyncio.Event) -> str | None:
         """Look after the engine until the end; return what went wrong with it."""
-        said = None
+        last, failing = None, False
         progress = Progress(self._notifier, self._clock.now())
         while not stop.is_set():
             failure = self._engine.failure()
-            if failure is not None and failure != said:
-                said = failure
+            # Once until it heals: how long it lasts would be a new line every second.
+            if failure is not None and not failing:
                 self._say(failure)
+            failing = failure is not None
+            last = failure or last
             frames = self._engine.meters().frames
             progress.look(frames, self._clock.now())
             sounded_s = frames / SAMPLE_RATE_HZ
@@ -218,7 +220,7 @@ class ServerApp:
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping}, timeout=LOOK_S)
             stopping.cancel()
-        return said
+        return last
 
 
 def _plain(counts: Mapping[Reason, int]) -> dict[str, int]:

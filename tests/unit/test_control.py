@@ -165,6 +165,18 @@ def test_a_directory_that_others_may_enter_is_refused_at_both_ends(run_dir, mode
         running(run_dir)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make it another's")
+def test_root_may_ask_in_a_directory_of_another_user_but_not_listen_there(run_dir):
+    path = run_dir / "agent-7.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+    os.chown(run_dir, 1, 1)
+    assert [one.pid for one in running(run_dir)] == [7]
+    with pytest.raises(PeepError, match="not a directory of yours alone"):
+        serving(path, lambda: None)
+    os.chown(run_dir, 0, 0)
+
+
 def test_a_link_in_place_of_the_directory_is_refused(run_dir):
     (run_dir / "real").mkdir(mode=0o700)
     (run_dir / "link").symlink_to(run_dir / "real")

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from peep.cli import common
 from peep.config import keyring
 from peep.config.keyring import load_keyring, write_key
 from peep.errors import ConfigError
@@ -225,3 +226,26 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path):
         patch.setattr(keyring, "_SUFFIX", "x" * 255)
         with pytest.raises(ConfigError, match="cannot be written: File name too long"):
             write_key(directory, key(1))
+
+
+def test_a_file_that_a_service_manager_guards_is_taken_whatever_its_mode_says(tmp_path):
+    put(tmp_path, "keys_web.key", format_key_file(key(1)), mode=0o440)
+    assert "mode 0440" in problems(tmp_path)[0]
+    assert load_keyring(tmp_path, ME, guarded=True) == (key(1),)
+    put(tmp_path, "keys", "none", mode=0o400)
+    assert load_keyring(tmp_path, ME, guarded=True) == (key(1),)
+
+
+def test_keys_that_a_service_manager_hands_over_take_the_place_of_others(
+    tmp_path, monkeypatch
+):
+    handed, own = tmp_path / "handed", tmp_path / "peep" / "keys"
+    handed.mkdir()
+    own.mkdir(parents=True)
+    put(handed, "keys_web.key", format_key_file(key(1)), mode=0o440)
+    put(own, "web.key", format_key_file(key(2)))
+    monkeypatch.delenv("CONFIGURATION_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert common.load_keys() == (key(2),)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    assert common.load_keys() == (key(1),)

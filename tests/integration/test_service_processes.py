@@ -1,0 +1,116 @@
+"""Real processes, and what they tell the service manager that started them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from homes import Home
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
+
+
+class Service:
+    """A process, and its manager's socket."""
+
+    def __init__(self, home, *words):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(home.directory / "notify"))
+        self.socket.settimeout(30)
+        given = {
+            "NOTIFY_SOCKET": str(home.directory / "notify"),
+            "WATCHDOG_USEC": "200000",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "peep", *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**home.env, **given},
+            start_new_session=True,  # so that SIGHUP is no closed terminal
+        )
+
+    def until(self, state):
+        """Return what was told before a state, and the lines told with it."""
+        before = []
+        while True:
+            told = self.socket.recv(4096).decode().splitlines()
+            if state in told:
+                return before, told
+            before += told
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+
+
+@pytest.fixture
+def home():
+    made = Home()
+    yield made
+    made.close()
+
+
+def lives(service):
+    """Go through a service's life; return what it said of itself when it was ready."""
+    before, ready = service.until("READY=1")
+    assert before == []
+    for _ in range(3):
+        service.until("WATCHDOG=1")
+    os.kill(service.process.pid, signal.SIGHUP)
+    _, reloading = service.until("RELOADING=1")
+    assert any(line.startswith("MONOTONIC_USEC=") for line in reloading)
+    service.until("READY=1")
+    service.until("WATCHDOG=1")
+    os.kill(service.process.pid, signal.SIGTERM)
+    service.until("STOPPING=1")
+    assert service.process.wait(30) == 0
+    return ready
+
+
+def test_an_agent_says_that_it_is_ready_lives_reads_again_and_ends(home):
+    log = home.directory / "a.log"
+    log.write_text("")
+    service = Service(home, "agent", "--interfaces", "lo", "--source", f"tail:{log}")
+    try:
+        assert lives(service) == ["READY=1", "STATUS=sources: 1"]
+    finally:
+        service.close()
+
+
+@pytest.mark.audio
+def test_a_server_says_that_it_is_ready_lives_reads_again_and_ends(home):
+    service = Service(home, "server", "--interfaces", "lo", "--output", "null")
+    try:
+        ready = lives(service)
+        assert ready[1].startswith("STATUS=listening on UDP port ")
+    finally:
+        service.close()
+
+
+@pytest.mark.audio
+def test_a_server_whose_sound_stands_still_gives_no_sign_of_life(home):
+    service = Service(home, "server", "--interfaces", "lo", "--output", "null")
+    try:
+        service.until("WATCHDOG=1")
+        (child,) = _children(service.process.pid)
+        os.kill(child, signal.SIGSTOP)
+        # Signs may come for a second more; then none for as long as it stands.
+        service.socket.settimeout(2)
+        with pytest.raises(TimeoutError):
+            service.until("no such state")
+        os.kill(child, signal.SIGCONT)
+        service.socket.settimeout(30)
+        service.until("WATCHDOG=1")
+    finally:
+        service.close()
+
+
+def _children(pid):
+    # The sound process is started by a thread.
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for file in files for word in file.read_text().split()]
