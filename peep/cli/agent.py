@@ -172,7 +172,12 @@ def make(
     )
     spool = wanted.spool
     store = None
-    if identity.store is not None:
+    if identity.store is None:
+        common.say(
+            f"cannot keep anything in {paths.state_dir()}: alerts, and how far logs "
+            "were read, are in memory only"
+        )
+    else:
         store = Store(
             identity.store,
             say=common.say,

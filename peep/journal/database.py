@@ -143,6 +143,15 @@ def set_aside(path: Path, wall: float) -> Path:
     return aside
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what is at a path; None if nothing is."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def hold(path: Path) -> int | None:
     """Take the lock beside a file; return its descriptor, or None if it is taken."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,7 +18,14 @@ import msgspec
 
 from peep.clock import Clock, SystemClock
 from peep.errors import PeepError
-from peep.journal.database import Say, Shape, is_broken, open_database, set_aside
+from peep.journal.database import (
+    Say,
+    Shape,
+    identity_of,
+    is_broken,
+    open_database,
+    set_aside,
+)
 from peep.loglines import Mark
 from peep.signals import Event, SignalId
 
@@ -99,6 +106,7 @@ class Store:
         self._counted = False
         self._loaded = False
         self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._failing = False  # and it was said
         self._retry_at = float("-inf")
         self._write()
@@ -195,6 +203,7 @@ class Store:
         if now < self._retry_at:
             return
         try:
+            self._notice_removal()
             self._save(self._database or self._open())
         except (sqlite3.Error, PeepError) as problem:
             self._retry_at = now + RETRY_S
@@ -210,6 +219,18 @@ class Store:
         if self._failing:
             self._failing = False
             self._say(f"store {self._path}: written again")
+
+    def _notice_removal(self) -> None:
+        """Begin the file anew if it went away; all that is in memory goes into it."""
+        if self._database is None or identity_of(self._path) == self._file:
+            return
+        self._say(f"store {self._path} was removed: begun anew")
+        self._let_go()
+        self._new = dict.fromkeys(self._alerts)
+        self._moved = set(self._marks)
+        self._gone.clear()
+        self._done.clear()
+        self._counted = True
 
     def _open(self) -> sqlite3.Connection:
         """Open the file and take in what it has; memory wins where both know."""
@@ -227,6 +248,7 @@ class Store:
             database.close()
             raise
         self._database = database
+        self._file = identity_of(self._path)
         return database
 
     def _load(self, database: sqlite3.Connection) -> None:

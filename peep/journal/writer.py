@@ -22,7 +22,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.errors import PeepError
-from peep.journal.database import is_broken, open_database, set_aside
+from peep.journal.database import (
+    identity_of,
+    is_broken,
+    open_database,
+    set_aside,
+)
 from peep.journal.rows import (
     ALERT_INDEX,
     COLUMNS,
@@ -98,12 +103,12 @@ class Writer:
 
     def open(self, wall: float) -> sqlite3.Connection:
         """Return the connection; open it if it is not, or the file went away."""
-        if self._database is not None and _identity(self._path) != self._file:
+        if self._database is not None and identity_of(self._path) != self._file:
             self._say(f"journal {self._path} was removed: begun anew")
             self._drop()
         if self._database is None:
             self._database = open_database(self._path, SHAPE, say=self._say, wall=wall)
-            self._file = _identity(self._path)
+            self._file = identity_of(self._path)
         return self._database
 
     def known(self, wall: float) -> Known:
@@ -188,14 +193,6 @@ class Writer:
         """Let go of a connection that failed."""
         with contextlib.suppress(sqlite3.Error):
             self.close()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _known(database: sqlite3.Connection) -> Known:

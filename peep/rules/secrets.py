@@ -78,9 +78,10 @@ _PASSWORDS = (
     # --password …
     Form(
         "password",
-        r"-[\w-]*(?i:password|passwd|passphrase|token|secret|api-?key)[ \t]",
+        # Not -psecret: that is a password by itself, and what follows an option.
+        r"(?:--[\w-]*|-)(?i:password|passwd|passphrase|token|secret|api-?key)[ \t]",
         r"[ \t]*" + _WORD,
-        r"(?:^|[\s\"'(])-?",
+        r"(?:^|[\s\"'(])",
     ),
     # IDENTIFIED BY '…', PASSWORD('…'), ENCRYPTED PASSWORD '…'
     Form(

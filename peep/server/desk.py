@@ -93,6 +93,11 @@ class Desk:
         """Take the pipeline, whose outcomes come back to `outcome`."""
         self._pipeline = pipeline
 
+    def tell(self, what: str) -> None:
+        """Note what befell this server itself: it started, or ended."""
+        self._wall = self._clock.wall()
+        self._write_note(what, "")
+
     def tell_unheard(self, now: float) -> None:
         """Sound what an earlier process recorded, and ended before it was heard."""
         self._look_at_clocks(now)
@@ -164,7 +169,9 @@ class Desk:
         if self._journal is not None:
             self._journal.outcome(outcome, at=self._wall, heard_s=self._heard_s)
         alert = is_alert(outcome.signal)
-        if alert or self._verbose:
+        # One that is recorded at last was told of when it was heard.
+        known = isinstance(outcome, Suppression) and outcome.reason is Reason.REPEATED
+        if (alert and not known) or self._verbose:
             self._say(_line(outcome, "alert " if alert else ""))
 
     # -- signals ----------------------------------------------------------------------

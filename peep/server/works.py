@@ -104,6 +104,7 @@ class Works:
 
     async def start(self) -> None:
         """Begin to listen, and say so."""
+        self.desk.tell("started")
         self.desk.tell_unheard(self._clock.now())
         self._driver.start()
         await self._steering.start()
@@ -135,6 +136,7 @@ class Works:
             if handle is not None:
                 handle.cancel()
         self.pipeline.finish()
+        self.desk.tell("ended")
         if self.journal is not None:
             self.journal.close()
 

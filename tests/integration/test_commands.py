@@ -648,6 +648,30 @@ def test_an_agent_that_nobody_hears_says_so(classes, tmp_path):
     assert "904 events were dropped while no server was there" in done.stderr
 
 
+def test_an_agent_that_can_keep_nothing_says_so(classes, tmp_path):
+    (tmp_path / "state").write_text("a file, where a directory should be")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "peep",
+            "agent",
+            "--interfaces=lo",
+            classes,
+            "--source=-",
+        ],
+        input=FAILED,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=15,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+        | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+    )
+    kept = f"cannot keep anything in {tmp_path}/state/peep: alerts, and how far logs"
+    assert kept in done.stderr
+
+
 def test_an_agent_that_waits_for_a_server_says_so(start, classes):
     agent = start("agent", "--interfaces=lo", classes, "--source=system")
     agent.expect("no server of class test-")

@@ -376,3 +376,19 @@ def test_alerts_and_marks_go_in_one_transaction(agent):
     store.close()
     assert done[:6] == ["BEGIN", *["INSERT"] * 4, "COMMIT"]
     assert done[6:] == ["BEGIN", "DELETE", "INSERT", "DELETE", "INSERT", "COMMIT"]
+
+
+def test_a_file_that_is_removed_is_begun_anew_with_all_that_memory_has(tmp_path):
+    said = []
+    path = tmp_path / "agent-0.db"
+    store = Store(path, say=said.append)
+    store.commit([alert(1)], [mark(5)])
+    for file in tmp_path.iterdir():
+        file.unlink()
+    store.commit([alert(2)])
+    store.close()
+    assert said == [f"store {path} was removed: begun anew"]
+    again = Store(path, say=said.append)
+    assert [kept.event.serial for kept in again.alerts()] == [1, 2]
+    assert again.marks() == [mark(5)]
+    again.close()
