@@ -95,7 +95,7 @@ def shown(entry: Entry, zone: dt.tzinfo | None = None) -> str:
     if entry.again:
         marks.append("again")
     if entry.late:
-        marks.append("late")
+        marks.append(f"{entry.age_s:.0f} s late" if entry.age_s >= 1 else "late")
     if entry.group:
         marks.append(f"group {entry.group}")
     if marks:

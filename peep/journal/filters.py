@@ -168,10 +168,13 @@ def _problem(key: str, value: str, now: float, zone: dt.tzinfo | None) -> str | 
 
 
 def _notes_wanted(given: dict[str, list[str]], with_notes: bool) -> bool:  # noqa: FBT001
-    """Say whether notes can match: they have neither tier nor class nor outcome."""
-    asked = with_notes or "note" in given.get("kind", [])
+    """Say whether notes can match: they have neither tier nor class nor outcome.
+
+    Who asks for them apart gets them beside, say, the alerts of that time.
+    """
     known = {*_NOTES_KNOW, *_TIMES, "kind"}
-    return asked and known.issuperset(given)
+    named = "note" in given.get("kind", []) and known.issuperset(given)
+    return with_notes or named
 
 
 def _on_signals(given: dict[str, list[str]]) -> Iterable[Condition]:

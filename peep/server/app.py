@@ -138,10 +138,10 @@ class ServerApp:
             self._endpoint.close()
             self._engine.stop()
             return summarise(Tally(), Meters(), None)
+        works = self._make_works(bank)
         for note in (self._note, self._engine.note):
             if note is not None:
                 self._say(note)
-        works = self._make_works(bank)
         await works.start()
         self.ready.set()
         self._notifier.ready(f"listening on UDP port {self.port}")

@@ -103,8 +103,9 @@ def test_notes_are_asked_for_by_kind_or_apart():
 
 
 @pytest.mark.parametrize("word", ["tier=alert", "class=a", "outcome=cue", "family=a"])
-def test_what_a_note_does_not_have_excludes_notes(word):
-    assert parsed(word, with_notes=True).notes is None
+def test_what_a_note_does_not_have_excludes_notes_but_for_those_asked_for_apart(word):
+    assert parsed("kind=note", word).notes is None
+    assert parsed(word, with_notes=True).notes == Condition("1")
 
 
 @pytest.mark.parametrize(
