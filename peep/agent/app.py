@@ -18,14 +18,13 @@ from peep.agent.keep import Keep
 from peep.agent.matching import Matching
 from peep.agent.meters import agent_metrics
 from peep.agent.sources import Poller, Prober, Source, Stream, open_source
-from peep.errors import PeepError, SourceError
+from peep.errors import SourceError
 from peep.net.backends import Backends, Wanted, backends
 from peep.net.class_control import ClassControl
-from peep.net.control import ReadMetrics, Request
 from peep.net.notify import SILENT, Notifier
 from peep.net.refusals import Refusals
 from peep.net.sockets import agent_endpoint, plain_endpoint
-from peep.net.steering import Steering
+from peep.net.steering import Steering, agent_answers
 from peep.net.udp import UdpDriver
 from peep.protocol import packets
 from peep.protocol.agent import AgentConfig, AgentProtocol
@@ -129,8 +128,9 @@ class AgentApp:
         control = ClassControl(
             holder, clock=clock, kick=self._reclassed, say=say, patterns=False
         )
+        counts = agent_metrics(self, self.matching, self._machine)
         self._steering = Steering(
-            control, plan.control, reread, say, self._answer, notifier=notifier
+            control, plan.control, reread, say, agent_answers(counts), notifier=notifier
         )
         members = (
             backends(
@@ -261,13 +261,6 @@ class AgentApp:
                 near = self._endpoint.networks()
                 self._machine.set_near(near, self._clock.now())
                 self._driver.kick()
-
-    def _answer(self, request: Request) -> dict[str, object]:
-        if isinstance(request, ReadMetrics):
-            return {
-                "metrics": agent_metrics(self, self.matching, self._machine).collect()
-            }
-        raise PeepError("is an agent: ask a server")
 
     def _propose(self, address: Address) -> None:
         assert isinstance(self._machine, AgentProtocol), "dumb clients look for nobody"

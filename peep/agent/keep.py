@@ -60,9 +60,10 @@ class Keep:
     def commit(
         self, signals: Iterable[Signal], batch: Batch | None = None
     ) -> Sequence[SignalId]:
-        """Keep alerts, and the marks of the batch that the signals came from.
+        """Keep alerts, and all marks before any event is sent.
 
-        Returns the ids of older alerts for which there is no room any more.
+        What was folded is sent with no batch of its own, and its lines' marks may wait
+        still. Returns the ids of older alerts for which there is no room any more.
         """
         if self._store is None:
             return ()
@@ -79,8 +80,7 @@ class Keep:
             if is_alert(signal):
                 assert isinstance(signal, Event), "only events are alerts"
                 alerts.append(Spooled(signal, min(wall, signal.when or wall)))
-        marked = batch is not None and bool(self._marks)
-        return self._write(alerts) if alerts or (hurry and marked) else ()
+        return self._write(alerts) if alerts or (hurry and self._marks) else ()
 
     def flush(self) -> Sequence[SignalId]:
         """Write what could wait."""

@@ -18,8 +18,6 @@ from peep.protocol.sessions import Dumb, Sender, Session, Stage
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from peep.protocol.addresses import Address
     from peep.protocol.events import AgentInfo, Peer
 
@@ -140,10 +138,6 @@ class Registry:
     def is_dumb(self, agent_id: bytes, address: Address) -> bool:
         """Say whether this one sends without a session."""
         return (agent_id, address) in self._dumb
-
-    def dumb_senders(self) -> Iterator[Dumb]:
-        """Return all senders without a session."""
-        return iter(self._dumb.values())
 
     def forget_dumb(self, sender: Dumb) -> None:
         """Let go of one."""

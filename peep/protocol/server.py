@@ -157,15 +157,18 @@ class ServerProtocol:
 
     def receipt(self, way: Way, alerts: Sequence[SignalId]) -> None:
         """Say that these are on record, to nobody but the sender that they came by."""
+        session = self._registry.sessions.get(way.session)
+        if session is None and not self._registry.is_dumb(way.agent_id, way.address):
+            return  # it is gone, and will ask again
         for start in range(0, len(alerts), RECEIPTS):
             body = packets.Receipt(runs_of(alerts[start : start + RECEIPTS]))
-            session = self._registry.sessions.get(way.session)
             if session is not None:
                 self._say(session, body)
-                session.remember(alerts)
-            elif self._registry.is_dumb(way.agent_id, way.address):
+            else:
                 header = wire.Header(self._config.server_id)
                 self._out.append(Datagram(wire.encode(header, body), way.address))
+        if session is not None:
+            session.remember(alerts)
 
     def infos(self, now: float) -> list[AgentInfo]:
         """Return all that send, as they stand."""
