@@ -21,6 +21,8 @@ The first line is taken to be the latest that is not after a hint: the log's las
 change, or now.
 """
 
+from __future__ import annotations
+
 import datetime as dt
 import re
 
@@ -111,7 +113,9 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     a digest of the file's beginning (as much as lies before `offset`, within a bound)
     and `tail` one of the bytes just before `offset`: they prove that it is that file.
     `changed` is when it was last written to, as far as is known, in Unix seconds of its
-    file system: what was last changed before is older. 0.0 is unknown.
+    file system: what was last changed before is older. `followed` is when somebody
+    followed it last, more or less, in Unix seconds; whoever keeps marks writes it. 0.0
+    is unknown.
     """
 
     path: str
@@ -122,6 +126,23 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     offset: int
     tail: bytes
     changed: float = 0.0
+    followed: float = 0.0
+
+
+class Skipped(msgspec.Struct, frozen=True, gc=False):
+    """What was passed over, because too much was unread; `lines` at least."""
+
+    lines: int
+    size_bytes: int
+    all_counted: bool = True
+
+    def __add__(self, other: Skipped) -> Skipped:
+        """Return both together."""
+        return Skipped(
+            self.lines + other.lines,
+            self.size_bytes + other.size_bytes,
+            self.all_counted and other.all_counted,
+        )
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -129,12 +150,14 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
 
     Whoever has made sure of these lines keeps `marks`, one an origin, and forgets those
     of the origins in `done`: then it is told each line once, however often it starts.
+    The marks stand behind what was `skipped`, too.
     """
 
     source: str
     lines: tuple[LogLine, ...]
     marks: tuple[Mark, ...] = ()
     done: tuple[int, ...] = ()
+    skipped: Skipped | None = None
 
 
 class LineSplitter:
@@ -173,9 +196,16 @@ class LineSplitter:
             if self._skipping:
                 self._skipping = False
                 self.begin += len(texts.pop(0)) + 1
+            source, begin, origin = self.source, self.begin, self.origin
             for text in texts:
-                lines.append(self._line(text, when))
-                self.begin += len(text) + 1
+                # Most lines need no change, and this is done with every one.
+                if text[-1:] == b"\r" or len(text) > self._max_bytes:
+                    shown = self._shown(text)
+                else:
+                    shown = text
+                lines.append(LogLine(source, begin, shown, when, origin))
+                begin += len(text) + 1
+            self.begin = begin
             self._pending = rest
         else:
             self._pending += block
@@ -188,6 +218,19 @@ class LineSplitter:
             self._skipping = True
         return lines
 
+    def pass_over(self, block: bytes) -> int:
+        """Return how many lines begin here, or had; none of them will be told.
+
+        What is left of the last one goes by with the next block.
+        """
+        self.offset += len(block)
+        self.begin = self.offset
+        self._pending = b""
+        unended = not block.endswith(b"\n")
+        count = block.count(b"\n") + unended - self._skipping
+        self._skipping = unended
+        return count
+
     def finish(self, when: float = 0.0) -> list[LogLine]:
         """Return the last line where it lacks a newline; nothing more will come."""
         lines = [self._line(self._pending, when)] if self._pending else []
@@ -197,11 +240,12 @@ class LineSplitter:
         return lines
 
     def _line(self, text: bytes, when: float) -> LogLine:
+        return LogLine(self.source, self.begin, self._shown(text), when, self.origin)
+
+    def _shown(self, text: bytes) -> bytes:
         if len(text) > self._max_bytes:
-            text = text[: self._max_bytes] + CUT_MARK
-        elif text.endswith(b"\r"):
-            text = text[:-1]
-        return LogLine(self.source, self.begin, text, when, self.origin)
+            return text[: self._max_bytes] + CUT_MARK
+        return text.removesuffix(b"\r")
 
 
 def split_lines(

@@ -8,6 +8,7 @@ r"""Rule packs: YAML lists of rules, shipped by name or anybody's by path.
       pan: 0.0
       gain_db: 0.0
       hosts: ['web*']              # omitted: all
+      logs: ['!*error.log']        # omitted: the pack's, or all
       groups: [sshd]               # omitted: the name of the pack
       rate: 10/min                 # more is folded; omitted: 5/s, alerts never
       engine: re2                  # or re, for what RE2 does not know
@@ -15,23 +16,25 @@ r"""Rule packs: YAML lists of rules, shipped by name or anybody's by path.
         take: ['... Accepted password for ...']
         refuse: ['... Failed password for ...']
 
-A pack whose lines all begin alike may be a mapping instead: `prefix`, which is put
-before every pattern, and `rules`, the list. Packs are laid end to end in the order
-given, and the first rule that matches wins.
+A pack may be a mapping instead: `prefix`, which is put before every pattern, `logs`,
+which holds for rules that have none of their own, and `rules`, the list. Packs are
+laid end to end in the order given, and the first rule that matches wins.
 """
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from peep import paths
 from peep.config.document import Node, load
 from peep.config.problems import Problems, hint, shown
 from peep.rules import Rate, Rule, pattern_problem
 from peep.rules.patterns import Engine
+from peep.rules.rule import NOT
 from peep.signals import GAIN_RANGE_DB, Tier, name_problem
 
+ALL = "all"  # instead of a pack's name
 MAX_RULES = 2000  # over all packs; as far as matching was measured, twice over
 _ENGINES: Final[dict[str, Engine]] = {"re2": "re2", "re": "re"}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
@@ -46,6 +49,7 @@ _KEYS = (
     "pan",
     "gain_db",
     "hosts",
+    "logs",
     "groups",
     "rate",
     "engine",
@@ -62,18 +66,20 @@ def shipped_packs() -> tuple[str, ...]:
 def load_rules(names_or_paths: Iterable[str]) -> tuple[Rule, ...]:
     """Return the rules of packs, in order: shipped ones by name, any by path.
 
+    `all` stands for the shipped ones that are not named.
+
     Raises ConfigError with all that is wrong with any of them.
     """
     problems = Problems()
     rules: dict[str, Rule] = {}
-    for name in names_or_paths:
+    for name in _every(names_or_paths):
         path = _found(name)
         if path is None:
             message = f"no rule pack of that name{hint(name, shipped_packs())}"
             problems.add(shown(name), 0, "", message)
             continue
-        for node, prefix in _rules_of(load(path, problems)):
-            rule = _rule(node, path.stem, prefix)
+        for node, common in _rules_of(load(path, problems)):
+            rule = _rule(node, path.stem, common)
             if rule.name in rules and rule.name:
                 node.problem(f"there is a rule {shown(rule.name)} already")
             if len(rules) == MAX_RULES:
@@ -84,6 +90,15 @@ def load_rules(names_or_paths: Iterable[str]) -> tuple[Rule, ...]:
     return tuple(rules.values())
 
 
+def _every(names_or_paths: Iterable[str]) -> Iterable[str]:
+    names = tuple(names_or_paths)
+    for name in names:
+        if name == ALL:
+            yield from (pack for pack in shipped_packs() if pack not in names)
+        else:
+            yield name
+
+
 def _found(name: str) -> Path | None:
     if name in shipped_packs():
         return paths.data_dir("configs") / "rules" / f"{name}.yaml"
@@ -91,13 +106,28 @@ def _found(name: str) -> Path | None:
     return Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else None
 
 
-def _rules_of(pack: Node) -> list[tuple[Node, str]]:
-    """Return the rules of either form, each with its prefix."""
+class _Common(NamedTuple):
+    """What a pack says of all its rules."""
+
+    prefix: str = ""
+    logs: tuple[str, ...] = ()
+
+
+def _rules_of(pack: Node) -> list[tuple[Node, _Common]]:
+    """Return the rules of either form, each with what it has of its pack."""
     if not pack.is_mapping:
-        return [(node, "") for node in pack.nodes()]
-    keys = pack.section("prefix", "rules")
-    prefix = _pattern(keys["prefix"], "", "")
-    return [(node, prefix) for node in keys["rules"].nodes()]
+        return [(node, _Common()) for node in pack.nodes()]
+    keys = pack.section("prefix", "logs", "rules")
+    common = _Common(_pattern(keys["prefix"], "", ""), _logs(keys["logs"], ()))
+    return [(node, common) for node in keys["rules"].nodes()]
+
+
+def _logs(node: Node, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Read patterns of logs, of which some must be left."""
+    patterns = node.texts(default)
+    if {NOT, f"{NOT}*"} & set(patterns):
+        node.problem(f"{NOT} stands before a pattern, and not before all logs")
+    return patterns
 
 
 def _pattern(
@@ -114,13 +144,13 @@ def _pattern(
     return pattern
 
 
-def _rule(node: Node, pack: str, prefix: str) -> Rule:
+def _rule(node: Node, pack: str, common: _Common) -> Rule:
     keys = node.section(*_KEYS, required=True)
     engine = _ENGINES[keys["engine"].choice(_ENGINES, "re2")]
     samples = keys["samples"].section("take", "refuse")
     return Rule(
         name=_named(keys["name"]),
-        match=_pattern(keys["match"], prefix, engine=engine),
+        match=_pattern(keys["match"], common.prefix, engine=engine),
         event=_named(keys["event"]),
         family=_named(keys["family"], ""),
         tier=_TIERS[keys["tier"].choice(_TIERS, "routine")],
@@ -129,6 +159,7 @@ def _rule(node: Node, pack: str, prefix: str) -> Rule:
             0.0, low=GAIN_RANGE_DB[0], high=GAIN_RANGE_DB[1]
         ),
         hosts=keys["hosts"].texts(()),
+        logs=_logs(keys["logs"], common.logs),
         groups=keys["groups"].texts((pack,)),
         rate=_rate(keys["rate"]),
         engine=engine,

@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Callable
 
-from peep.rules.patterns import GROUPS, Span, compiled_re2, searcher
+from peep.rules.patterns import GROUPS, Span, compiled_re2, spans_of
 from peep.rules.syntax import ALL_BYTES, Part, Parts, bytes_within, parse
 
 NOWHERE: Span = (-1, -1)
@@ -36,7 +36,7 @@ def extractor(pattern: str) -> Extractor | None:
     numbers = {name.decode(): at for name, at in compiled.groupindex.items()}
     if not numbers:
         return None
-    search = searcher(pattern)
+    search = spans_of(compiled)
     text_at, instance_at = (numbers.get(name) for name in GROUPS)
 
     def by_search(line: bytes) -> tuple[Span, Span]:

@@ -13,9 +13,11 @@ from typing import Literal
 import msgspec
 
 from peep.rules.patterns import NOTHING, compiled_set
+from peep.rules.provenance import Limits
 from peep.rules.rule import Rule
 from peep.rules.ruleset import RuleSet
 from peep.rules.syntax import Parts, parse
+from peep.signals import Tier
 
 # Of so many other rules it could take every sample: it is there for what is left.
 MIN_FALLBACK_RULES = 3
@@ -23,6 +25,7 @@ MIN_FALLBACK_RULES = 3
 _NEWLINE = frozenset(b"\n")
 # Escapes and classes, which hold no repeats; and what may be repeated without bound.
 _INERT = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
+_ANCHORED = re.compile(r"(?:\((?:\?[a-zA-Z]*[:)])?)*(?:\^|\\A)")
 _UNBOUNDED = re.compile(r"[*+]|\{\d*,\}")
 
 Level = Literal["error", "warning", "note"]
@@ -46,8 +49,7 @@ def lint(rules: RuleSet) -> list[Finding]:
     found: list[Finding] = []
     for rule in rules.rules:
         same = earlier.setdefault((rule.match, rule.engine), rule)
-        hidden = same is not rule and (not same.hosts or same.hosts == rule.hosts)
-        if hidden:
+        if same is not rule and _is_as_wide(same, rule):
             message = f"has the same pattern as {same.name}, which comes first"
             found.append(Finding("error", rule.name, message))
         else:
@@ -60,7 +62,16 @@ def lint(rules: RuleSet) -> list[Finding]:
 
 
 def _about_samples(rules: RuleSet, rule: Rule) -> Iterator[Finding]:
-    winners = Counter(_winner(rules, sample) for sample in rule.takes)
+    limits = Limits(
+        rules.rules,
+        {at for at, other in enumerate(rules.rules) if not _is_as_wide(other, rule)},
+    )
+
+    def winner(sample: str) -> str | None:
+        match = rules.match(_line(sample), limits)
+        return None if match is None else match.rule.name
+
+    winners = Counter(map(winner, rule.takes))
     own = winners.pop(rule.name, 0)
     if not rule.takes:
         yield Finding("warning", rule.name, "has no sample of a line that it takes")
@@ -69,14 +80,12 @@ def _about_samples(rules: RuleSet, rule: Rule) -> Iterator[Finding]:
         yield Finding("error", rule.name, f"is shadowed: {by} takes all its samples")
     else:
         for sample in rule.takes:
-            winner = _winner(rules, sample)
-            if winner != rule.name:
-                message = (
-                    f"does not take its sample {sample!r}: {winner or 'none'} does"
-                )
+            taker = winner(sample)
+            if taker != rule.name:
+                message = f"does not take its sample {sample!r}: {taker or 'none'} does"
                 yield Finding("error", rule.name, message)
     for sample in rule.refuses:
-        if _winner(rules, sample) == rule.name:
+        if winner(sample) == rule.name:
             message = f"takes what it is to refuse: {sample!r}"
             yield Finding("error", rule.name, message)
 
@@ -86,6 +95,9 @@ def _about_pattern(rule: Rule) -> Iterator[Finding]:
     why = dead(parts) if parts is not None else None
     if why:
         yield Finding("error", rule.name, f"can never match: {why}")
+    if rule.tier is Tier.ALERT and not _ANCHORED.match(rule.match):
+        message = "can be forged: an alert that is found anywhere in a line, without ^"
+        yield Finding("warning", rule.name, message)
     if rule.engine == "re":
         message = "is slow: engine re asks another process about every line"
         yield Finding("warning", rule.name, message)
@@ -94,9 +106,9 @@ def _about_pattern(rule: Rule) -> Iterator[Finding]:
             yield Finding("warning", rule.name, message)
 
 
-def _winner(rules: RuleSet, line: str) -> str | None:
-    match = rules.match(_line(line))
-    return None if match is None else match.rule.name
+def _is_as_wide(one: Rule, other: Rule) -> bool:
+    """Say whether a rule is for all the hosts and logs that another is for."""
+    return one.hosts in ((), other.hosts) and one.logs in ((), other.logs)
 
 
 def _line(sample: str) -> bytes:

@@ -60,7 +60,8 @@ def pattern_problem(pattern: str, engine: Engine = "re2") -> str | None:
 
 def compiled_re2(pattern: str) -> re2._Regexp:
     """Compile for RE2; raises re2.error, and says nothing on standard error."""
-    return re2.compile(pattern.encode("ascii"), _options())
+    # The public way keeps the last 128 for good; most are only looked at here.
+    return re2._Regexp(pattern.encode("ascii"), _options())  # noqa: SLF001 - see above
 
 
 def compiled_re(pattern: str) -> re.Pattern[bytes]:
@@ -73,18 +74,24 @@ def searcher(pattern: str) -> Spans:
 
     Where nothing is found, all spans are (-1, -1).
     """
+    return spans_of(compiled_re2(pattern))
+
+
+def spans_of(compiled: re2._Regexp) -> Spans:
+    """Return what finds a compiled pattern, as `searcher` does."""
     # The public wrapper builds a match object, 4.8 µs; the bare spans take 1.6.
-    match = compiled_re2(pattern)._regexp.Match  # noqa: SLF001 - see above
-    return partial(match, _ANYWHERE)
+    return partial(compiled._regexp.Match, _ANYWHERE)  # noqa: SLF001 - see above
 
 
-def compiled_set(patterns: Iterable[str]) -> Callable[[bytes], list[int] | None]:
+def compiled_set(patterns: Iterable[str]) -> Callable[[bytes], list[int]]:
     """Return what says which of these patterns are found in a text, in any order.
 
     A number above all patterns' may be among them. Raises ConfigError where the
     patterns need too much memory together.
     """
-    found = re2.Set.SearchSet(_options())
+    options = _options()
+    options.never_capture = True  # a set says no spans, and is a little quicker so
+    found = re2.Set.SearchSet(options)
     for pattern in patterns:
         found.Add(pattern.encode("ascii"))
     canary = found.Add(b"^" + _CANARY + b"$")
@@ -96,7 +103,8 @@ def compiled_set(patterns: Iterable[str]) -> Callable[[bytes], list[int] | None]
     if not sings:
         room = _MAX_MEM_BYTES // 1024**2
         raise ConfigError([f"the patterns together need more than {room} MiB to match"])
-    return found.Match  # type: ignore[no-any-return]  # re2 has no types
+    # The public wrapper takes 0.2 µs a line to say None for an empty list.
+    return found._set.Match  # type: ignore[no-any-return]  # noqa: SLF001 - see above
 
 
 def _options() -> re2.Options:

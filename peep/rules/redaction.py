@@ -9,7 +9,6 @@ secrets of each form; what lies beyond is taken for secret, in lines that have a
 """
 
 import itertools
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +18,7 @@ from peep.errors import ConfigError
 from peep.rules.patterns import (
     NOTHING,
     Span,
+    Spans,
     compiled_set,
     pattern_problem,
     searcher,
@@ -32,12 +32,6 @@ MAX_SECRETS = 16  # of one form in one line
 # that is made for it, the set takes up to 7 µs a byte, and the forms are asked in turn.
 _MANY_BYTES = 512
 OWN = "own"  # the kind of what the operator's patterns take
-
-# What stands where a secret could, and is none.
-_HARMLESS = re.compile(
-    rb"""["'(\[<]*(?:yes|no|true|false|null|nil|none|found|-|\*+|\[redacted\]?)?[])"'>,.;:}]*""",
-    re.IGNORECASE,
-)
 
 
 class Secret(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +63,10 @@ class Redactor:
         own = [Form(OWN, f"(?m:{pattern})") for pattern in patterns]
         forms = [form for form in FORMS if form.kind not in keep] + own
         self._kinds = [form.kind for form in forms]
-        self._find = [searcher(form.pattern) for form in forms]
+        self._harmless = [form.harmless.fullmatch for form in forms]
+        # Most are never needed, and each has its price in memory.
+        self._find: list[Spans | None] = [None] * len(forms)
+        self._patterns = [form.pattern for form in forms]
         self._which = compiled_set(form.pattern for form in forms)
         signs = dict.fromkeys(form.sign for form in forms)
         self._sign = searcher("|".join(f"(?:{sign})" for sign in signs) or NOTHING)
@@ -110,10 +107,17 @@ class Redactor:
         every = range(len(self._kinds))
         if len(text) > _MANY_BYTES:
             return every
-        return [form for form in sorted(self._which(text) or ()) if form in every]
+        return [form for form in sorted(self._which(text)) if form in every]
+
+    def _finder(self, form: int) -> Spans:
+        find = self._find[form]
+        if find is None:
+            find = self._find[form] = searcher(self._patterns[form])
+        return find
 
     def _of_form(self, form: int, text: bytes) -> list[Secret]:
-        kind, find, found = self._kinds[form], self._find[form], list[Secret]()
+        kind, find, found = self._kinds[form], self._finder(form), list[Secret]()
+        is_harmless = self._harmless[form]
         at, end = 0, len(text)
         for _ in range(MAX_SECRETS):
             whole, *groups = find(text, at, end)
@@ -122,7 +126,7 @@ class Redactor:
             found += [
                 Secret(begin, stop, kind)
                 for begin, stop in groups or (whole,)
-                if begin < stop and not _HARMLESS.fullmatch(text, begin, stop)
+                if begin < stop and not is_harmless(text, begin, stop)
             ]
             at = max(whole[1], at + 1)
             if at >= end:

@@ -1,4 +1,4 @@
-"""One rule, and which of many apply on a host."""
+"""One rule, and which of many are used."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -10,6 +10,7 @@ from peep.rules.patterns import Engine
 from peep.signals import Tier
 
 ALL_GROUPS = "all"
+NOT = "!"  # before a pattern of logs that a rule takes nothing from
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -27,8 +28,8 @@ DEFAULT_RATE = Rate(5, 1.0)
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for in a line, and the event that it stands for.
 
-    `groups` only serve to select rules; `hosts` are patterns (* and ?) of those where
-    it applies, none for all. `takes` and `refuses` are sample lines.
+    `groups` only serve to select rules; `hosts` are patterns (* and ?) of those that it
+    is for, none for all; and so are `logs`. `takes` and `refuses` are sample lines.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     pan: float = 0.0
     gain_db: float = 0.0
     hosts: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     rate: Rate | None = None
     engine: Engine = "re2"
@@ -61,17 +63,32 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             for name in names
         )
 
+    def takes_of(self, log: str) -> bool:
+        """Say whether it takes lines of a log: a path, or a source such as journald.
+
+        A pattern with a slash is of the whole path, another of its last part. "" is a
+        log that is not known, and any rule takes its lines.
+        """
+        if not log or not self.logs:
+            return True
+        wanted = [pattern for pattern in self.logs if not pattern.startswith(NOT)]
+        name = log.rpartition("/")[2]
+
+        def among(patterns: Iterable[str]) -> bool:
+            return any(fnmatchcase(log if "/" in p else name, p) for p in patterns)
+
+        unwanted = (p.removeprefix(NOT) for p in self.logs if p.startswith(NOT))
+        return (not wanted or among(wanted)) and not among(unwanted)
+
 
 def select(
     rules: Iterable[Rule],
     groups: Sequence[str] = (ALL_GROUPS,),
     exclude: Sequence[str] = (),
-    host: str | None = None,
 ) -> tuple[Rule, ...]:
-    """Return the rules that are in one of `groups`, in none of `exclude`, and for host.
+    """Return the rules that are in one of `groups`, and in none of `exclude`.
 
-    Every rule is in the group "all"; None is every host. Raises ConfigError for a
-    group that is empty.
+    Every rule is in the group "all". Raises ConfigError for a group that is empty.
     """
     rules = tuple(rules)
     known = {ALL_GROUPS}.union(*(rule.groups for rule in rules))
@@ -84,5 +101,4 @@ def select(
         for rule in rules
         if {ALL_GROUPS, *rule.groups} & set(groups)
         and not {ALL_GROUPS, *rule.groups} & set(exclude)
-        and (host is None or rule.applies_on(host))
     )

@@ -3,7 +3,7 @@ r"""Compiled rules: lines of logs become events; the first rule that matches win
 The cost of a line hardly grows with the number of rules: one RE2 set finds every rule
 that matches in one pass, the first in the list wins, and only that one's groups are
 taken out. What can be asked of all lines at once (is anything to be redacted? is all
-of it plain text?) is asked of all at once.
+of it plain text? may a rule take lines of this log?) is asked of all at once.
 
 A pattern is searched for anywhere in a line's first 16 KiB, as bytes: `.` is any byte,
 `\d \w \s \b` know ASCII only, `$` is the end of the line and the newline is gone. The
@@ -15,14 +15,17 @@ Rules with `engine: re` are asked of a `Guard`, which may take its time; it is g
 the rule set, for what runs them is a process, and processes are no business of rules.
 """
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from peep.errors import ConfigError
 from peep.loglines import LogLine, printable
-from peep.rules.extraction import NOWHERE, extractor
+from peep.rules.extraction import NOWHERE, Extractor, extractor
 from peep.rules.patterns import NOTHING, Span, compiled_set, pattern_problem
+from peep.rules.provenance import Limits, Provenance
 from peep.rules.redaction import Redactor, cut
 from peep.rules.rule import Rule
 from peep.signals import MAX_TEXT_LENGTH, Event
@@ -38,9 +41,11 @@ PORTION_BYTES = 128 * 1024
 # Two hundred rules such as `a.*b.*c`, and a line made for them, cost the set 5 µs a
 # byte. So much at most is matched where nothing may be held for 20 ms.
 QUICK_BYTES = 2 * 1024
+QUICK_LINES = 64  # of more it would take as long to find out
 
 _PLAIN = bytes(range(0x20, 0x7F))
 _NO_SPANS = (NOWHERE, NOWHERE)
+_ANYWHERE = Limits()
 
 
 class Guarded(msgspec.Struct, frozen=True, gc=False):
@@ -52,8 +57,9 @@ class Guarded(msgspec.Struct, frozen=True, gc=False):
 
 
 # Says of each line which of the rules with `engine: re` takes it first, by its place in
-# the list of all rules, if any does.
-Guard = Callable[[Sequence[bytes]], Sequence[Guarded | None]]
+# the list of all rules, if any does. The pairs are places of lines and of rules that
+# are not to take them.
+Guard = Callable[[Sequence[bytes], Sequence[tuple[int, int]]], Sequence[Guarded | None]]
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +74,7 @@ class RuleSet:
     """Compiled rules. Raises ConfigError naming each rule that cannot be used.
 
     Without a `redactor` nothing is redacted; without a `guard` no rule may need one.
+    `host` is whose lines those are that do not bear a sender's name; None is anybody's.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class RuleSet:
         *,
         redactor: Redactor | None = None,
         guard: Guard | None = None,
+        host: str | None = None,
     ) -> None:
         self.rules = tuple(rules)
         guarded = {rule.name for rule in self.rules if rule.engine == "re"}
@@ -89,27 +97,38 @@ class RuleSet:
         if problems:
             raise ConfigError(problems)
         self._guard = guard if guarded else None
+        self._guarded = [at for at, r in enumerate(self.rules) if r.engine == "re"]
+        self._provenance = Provenance(self.rules, host)
         self._redactor = redactor
         # All rules have their places in the set, also those that the guard is asked of.
         self._found = compiled_set(
             NOTHING if rule.engine == "re" else rule.match for rule in self.rules
         )
-        self._extractors = tuple(
-            None if rule.engine == "re" else extractor(rule.match)
+        self._kinds = [
+            (rule.event, rule.tier, rule.family, rule.pan, rule.gain_db)
             for rule in self.rules
-        )
+        ]
+        self._extractors = [
+            None if rule.engine == "re" else self._not_yet(at)
+            for at, rule in enumerate(self.rules)
+        ]
 
     def quick(self, lines: Sequence[LogLine]) -> bool:
         """Say whether lines can be taken at once; if not, do it in a thread.
 
         Matching lets other threads run, and any number of them may do it.
         """
-        return self._guard is None and sum(len(x.text) for x in lines) <= QUICK_BYTES
+        if self._guard is not None or len(lines) > QUICK_LINES:
+            return False
+        return sum(len(line.text) for line in lines) <= QUICK_BYTES
 
-    def match(self, text: bytes) -> Match | None:
-        """Return the first rule in the list that matches, with its groups."""
+    def match(self, text: bytes, limits: Limits = _ANYWHERE) -> Match | None:
+        """Return the first rule in the list that matches, with its groups.
+
+        Where the line comes from is not asked, unless there are `limits`.
+        """
         seen = text[:MAX_SEEN_BYTES]
-        hits, guarded = self._hits([seen])
+        hits, guarded = self._hits([seen], limits)
         if not hits:
             return None
         ((_, index),) = hits
@@ -123,20 +142,22 @@ class RuleSet:
         return events[0] if events else None
 
     def take(self, lines: Sequence[LogLine]) -> tuple[list[int], list[Event]]:
-        """Return the events that lines stand for, and of each which rule made it.
+        """Return the events that lines of one log stand for, and the rule of each.
 
         Lines that no rule takes are left out.
         """
+        if not lines:
+            return [], []
         texts = [line.text[:MAX_SEEN_BYTES] for line in lines]
-        hits, guarded = self._hits(texts)
+        limits = self._provenance.of(lines[0].source)
+        hits, guarded = self._hits(texts, limits)
         taken = [texts[at] for at, _ in hits]
         all_plain = not b" ".join(taken).translate(None, _PLAIN)
         suspects = self._redactor.suspects(taken) if self._redactor else ()
-        rules, extractors = self.rules, self._extractors
+        extractors, kinds = self._extractors, self._kinds
         events = []
         for number, (at, index) in enumerate(hits):
-            text = taken[number]
-            line, rule, extract = lines[at], rules[index], extractors[index]
+            line, text, extract = lines[at], taken[number], extractors[index]
             if extract is not None:
                 whole, instance = extract(text)
             else:
@@ -145,29 +166,31 @@ class RuleSet:
                 assert self._redactor is not None, "it suspects this line"
                 secrets = self._redactor.secrets(text)
                 about = cut(text, instance, secrets)
-                if whole[0] < 0:
-                    whole = (0, len(text))
-                told = cut(text, whole, secrets)
+                told = cut(text, (0, len(text)) if whole[0] < 0 else whole, secrets)
             else:
-                about = text[instance[0] : instance[1]] if instance[0] >= 0 else b""
-                told = text if whole[0] < 0 else text[whole[0] : whole[1]]
+                begin, end = instance
+                about = text[begin:end] if begin >= 0 else b""
+                begin, end = whole
+                told = text[begin:end] if begin >= 0 else text
+            # This runs for every match, and a call costs as much as a decoding.
+            if all_plain and len(about) <= MAX_INSTANCE_LENGTH:
+                label = about.decode("ascii")
+            else:
+                label = _bounded(about, MAX_INSTANCE_LENGTH)
+            if all_plain and len(told) <= MAX_TEXT_LENGTH:
+                said = told.decode("ascii")
+            else:
+                said = _bounded(told, MAX_TEXT_LENGTH)
+            name, tier, family, pan, gain_db = kinds[index]
             events.append(
                 Event(
-                    name=rule.event,
-                    tier=rule.tier,
-                    family=rule.family,
-                    pan=rule.pan,
-                    gain_db=rule.gain_db,
-                    instance=(
-                        about.decode("ascii")
-                        if all_plain and len(about) <= MAX_INSTANCE_LENGTH
-                        else _bounded(about, MAX_INSTANCE_LENGTH)
-                    ),
-                    text=(
-                        told.decode("ascii")
-                        if all_plain and len(told) <= MAX_TEXT_LENGTH
-                        else _bounded(told, MAX_TEXT_LENGTH)
-                    ),
+                    name=name,
+                    tier=tier,
+                    family=family,
+                    pan=pan,
+                    gain_db=gain_db,
+                    instance=label,
+                    text=said,
                     when=line.when,
                     origin=line.origin,
                     serial=line.offset,
@@ -179,24 +202,39 @@ class RuleSet:
         """Return the events that lines stand for."""
         return self.take(lines)[1]
 
+    def _not_yet(self, index: int) -> Extractor:
+        """Return what makes a rule's extractor when it is first needed.
+
+        On most hosts most of the rules never win.
+        """
+
+        def extract(line: bytes) -> tuple[Span, Span]:
+            made = self._extractors[index] = extractor(self.rules[index].match)
+            return _NO_SPANS if made is None else made(line)
+
+        return extract
+
     def _hits(
-        self, texts: Sequence[bytes]
+        self, texts: Sequence[bytes], limits: Limits
     ) -> tuple[list[tuple[int, int]], dict[int, tuple[Span, Span]]]:
         """Return (place of the text, place of its rule), and what the guard found."""
         found, end = self._found, len(self.rules)
+        doubtful = limits.doubtful
         # Unsorted, and the canary stands last.
         hits = [
             (at, index)
             for at, text in enumerate(texts)
-            if (among := found(text)) and (index := min(among)) < end
+            if (among := found(text))
+            and (index := among[0] if len(among) == 1 else min(among)) < end
+            and (index not in doubtful or (index := limits.first(among, text)) < end)
         ]
         if self._guard is None:
             return hits, {}
         winners = dict(hits)
         spans = {}
-        for at, guarded in enumerate(
-            self._guard([t[:MAX_GUARDED_BYTES] for t in texts])
-        ):
+        seen = [text[:MAX_GUARDED_BYTES] for text in texts]
+        not_theirs = limits.kept_from(self._guarded, texts)
+        for at, guarded in enumerate(self._guard(seen, not_theirs)):
             if guarded is not None and guarded.rule < winners.get(at, end):
                 winners[at] = guarded.rule
                 spans[at] = (guarded.text, guarded.instance)
@@ -205,14 +243,14 @@ class RuleSet:
 
 def portions(lines: Sequence[LogLine]) -> Iterator[Sequence[LogLine]]:
     """Cut lines into parts that are taken within a few milliseconds each."""
-    begin = size_bytes = 0
-    for at, line in enumerate(lines):
-        size_bytes += len(line.text)
-        if size_bytes > PORTION_BYTES or at - begin == PORTION_LINES:
-            yield lines[begin : at + 1]
-            begin, size_bytes = at + 1, 0
-    if begin < len(lines):
-        yield lines[begin:]
+    begin = 0
+    while begin < len(lines):
+        some = lines[begin : begin + PORTION_LINES]
+        ends = list(itertools.accumulate([len(line.text) for line in some]))
+        if ends[-1] > PORTION_BYTES:
+            some = some[: bisect_right(ends, PORTION_BYTES) + 1]
+        yield some
+        begin += len(some)
 
 
 def _part(text: bytes, span: Span) -> bytes | None:

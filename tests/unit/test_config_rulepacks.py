@@ -67,6 +67,15 @@ def test_shipped_packs_are_found_by_name():
     assert load_rules(["sudo"])[0].groups == ("sudo",)
 
 
+def test_all_stands_for_every_shipped_pack_that_is_not_named(tmp_path):
+    mine = pack(tmp_path, "[{name: mine, match: x, event: e}]")
+    rules = load_rules([mine, "sudo", "all"])
+    assert rules[0].name == "mine"
+    assert rules[1].groups == ("sudo",)
+    names = [rule.name for rule in rules[1:]]
+    assert sorted(names) == sorted(rule.name for rule in load_rules(shipped_packs()))
+
+
 def test_all_problems_of_all_packs_are_told_at_once(tmp_path):
     a = pack(
         tmp_path,

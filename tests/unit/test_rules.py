@@ -16,7 +16,12 @@ from peep.rules import (
     portions,
     select,
 )
-from peep.rules.ruleset import PORTION_BYTES, PORTION_LINES, QUICK_BYTES
+from peep.rules.ruleset import (
+    PORTION_BYTES,
+    PORTION_LINES,
+    QUICK_BYTES,
+    QUICK_LINES,
+)
 from peep.signals import MAX_TEXT_LENGTH, Event, Tier
 
 
@@ -172,9 +177,8 @@ def test_a_rule_applies_on_the_hosts_that_it_names():
     ]
 
     def names(host):
-        return [r.name for r in select(rules, host=host)]
+        return [r.name for r in rules if r.applies_on(host)]
 
-    assert names(None) == ["all", "web", "short"]
     assert names("web7.example.org") == ["all", "web"]
     assert names("Web") == ["all", "web"]
     assert names("db1.example.org.") == ["all", "web", "short"]
@@ -201,7 +205,7 @@ def test_of_a_long_line_rules_see_the_beginning():
 def test_lines_are_cut_into_portions_that_are_soon_done():
     short = lines_of(*[b"x"] * (2 * PORTION_LINES + 5))
     assert [line for part in portions(short) for line in part] == short
-    assert max(len(part) for part in portions(short)) == PORTION_LINES + 1
+    assert [len(part) for part in portions(short)] == [PORTION_LINES, PORTION_LINES, 5]
     big = lines_of(*[b"x" * 50_000] * 20)
     assert [line for part in portions(big) for line in part] == big
     assert all(
@@ -215,6 +219,19 @@ def test_a_few_lines_are_quick_and_many_or_long_ones_are_not():
     rules = RuleSet([rule("a", "a")])
     assert rules.quick(lines_of(b"x" * QUICK_BYTES))
     assert not rules.quick(lines_of(b"x" * QUICK_BYTES, b"x"))
+    assert rules.quick(lines_of(*[b""] * QUICK_LINES))
+    assert not rules.quick(lines_of(*[b""] * (QUICK_LINES + 1)))
+
+
+def test_how_groups_are_found_is_made_out_when_a_rule_first_wins():
+    rules = RuleSet([rule("a", "for (?P<instance>\\w+)"), rule("b", "b")])
+    before = list(rules._extractors)
+    events = rules.events(lines_of(b"for ann", b"for bob", b"b"))
+    assert [event.instance for event in events] == ["ann", "bob", ""]
+    again = rules.events(lines_of(b"for eve", b"b"))
+    assert [event.instance for event in again] == ["eve", ""]
+    assert rules.match(b"for joe").instance == b"joe"
+    assert not set(before) & set(rules._extractors)
 
 
 HOSTILE = [

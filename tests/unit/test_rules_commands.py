@@ -19,7 +19,8 @@ PACK = """\
 - {name: one, match: 'a(?P<instance>b)', event: e.one, groups: [g, h], rate: 3/min,
    hosts: ['web*'], samples: {take: [ab]}}
 - {name: two, match: 'x(?!y)', event: e.two, engine: re, samples: {take: [xz]}}
-- {name: three, match: 'ab', event: e.three, tier: alert, samples: {take: [cab]}}
+- {name: three, match: 'ab', event: e.three, tier: alert, hosts: ['web*'],
+   samples: {take: [cab]}}
 """
 
 
@@ -86,7 +87,7 @@ def test_rules_and_groups_are_listed(capsys):
     assert [line.split() for line in out.splitlines()] == [
         ["one", "e.one", "routine", "-", "3/60s", "g,h", "on", "web*"],
         ["two", "e.two", "routine", "-", "5/1s", "mine"],
-        ["three", "e.three", "alert", "-", "mine"],
+        ["three", "e.three", "alert", "-", "mine", "on", "web*"],
     ]
     _, out, _ = run(capsys, "rules", "list", "--rules", "./mine.yaml", "--json")
     assert [json.loads(line)["name"] for line in out.splitlines()] == [
@@ -110,12 +111,17 @@ def test_lint_fails_where_a_rule_does_not_do_its_work(capsys):
     assert out.splitlines() == [
         "warning: rule two is slow: engine re asks another process about every line",
         "error: rule three is shadowed: one takes all its samples",
+        (
+            "warning: rule three can be forged: an alert that is found anywhere in a "
+            "line, without ^"
+        ),
     ]
-    assert "3 rules: 1 errors, 1 warnings, 0 notes" in err
+    assert "3 rules: 1 errors, 2 warnings, 0 notes" in err
     code, out, _ = run(capsys, "rules", "lint", "./mine.yaml", "--json")
     assert [json.loads(line)["level"] for line in out.splitlines()] == [
         "warning",
         "error",
+        "warning",
     ]
     assert run(capsys, "rules", "lint", "sshd")[0] == 0
 

@@ -8,6 +8,7 @@ from peep.config.rulepacks import load_rules, shipped_packs
 from peep.rules import Rule, RuleSet
 from peep.rules.lint import Finding, dead, lint, repeats_in_repeats
 from peep.rules.syntax import parse
+from peep.signals import Tier
 
 
 def rule(name, match, *takes, **more) -> Rule:
@@ -44,13 +45,13 @@ def test_a_rule_that_takes_what_it_is_to_refuse_is_named():
     ]
 
 
-def test_the_same_pattern_twice_is_an_error_unless_it_is_for_other_hosts():
+def test_the_same_pattern_twice_is_an_error_unless_one_is_for_some_hosts_or_logs():
     a, b = rule("a", "a", "a"), rule("b", "a", "a")
     message = "has the same pattern as a, which comes first"
     assert said(a, b) == [("error", "b", message)]
-    assert said(rule("a", "a", "a", hosts=("x",)), b) == [
-        ("error", "b", "is shadowed: a takes all its samples")
-    ]
+    assert said(rule("a", "a", "a", hosts=("x",)), b) == []
+    assert said(rule("a", "a", "a", logs=("x",)), b) == []
+    assert said(a, rule("b", "a", "a", logs=("x",)))
 
 
 def test_a_rule_without_samples_is_a_warning():
@@ -131,3 +132,15 @@ def test_other_repeats_are_left_alone(pattern):
 def test_shipped_rules_have_no_errors():
     found = lint(RuleSet(load_rules(shipped_packs())))
     assert [f for f in found if f.level != "note"] == []
+
+
+def test_an_alert_that_is_found_anywhere_in_a_line_can_be_forged():
+    alert = {"tier": Tier.ALERT}
+    message = "can be forged: an alert that is found anywhere in a line, without ^"
+    for anchored in ("^a", r"\Aa", "(?:^a)", "(?i)^a", "(?i:^a)", "((?:^a))"):
+        assert said(rule("a", anchored, "a", **alert)) == []
+    for found_anywhere in ("a", "(?:a)", "[^b]a", r"\^?a"):
+        assert said(rule("a", found_anywhere, "aa", **alert)) == [
+            ("warning", "a", message)
+        ]
+    assert said(rule("a", "a", "a")) == []
