@@ -115,7 +115,11 @@ class AgentProtocol:
 
         `again`: another process of this agent kept it, and may have said it.
         """
-        self._mail.send(Born(signal, now - age_s, again), now, self._leased())
+        self.send_all([Born(signal, now - age_s, again)], now)
+
+    def send_all(self, batch: Iterable[Born], now: float) -> None:
+        """Queue many signals, as `send` does one."""
+        self._mail.send(batch, now, self._leased())
 
     @property
     def overflowed(self) -> int:

@@ -6,6 +6,7 @@ host by mistake; a sealed session's have.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -17,7 +18,6 @@ from peep.protocol.packets import (
     MAX_AGE_MS,
     MAX_DATAGRAM_BYTES,
     MAX_INSTANCE_BYTES,
-    MAX_SIGNALS,
     MAX_WIRE_TEXT_BYTES,
     Ids,
     SealedEvent,
@@ -47,17 +47,21 @@ if TYPE_CHECKING:
 
     from peep.protocol.events import Peer, Way
 
-# What a signal takes at most as msgpack, its name apart: array, two indices of 3,
-# tier 1, count 5, pan 2, gain 3, age 5.
-_SIGNAL_BYTES = 24
+# What signals take at most as msgpack, their names apart: an array's header, indices of
+# 2, a tier of 1, a count of 5, a pan of 2, a gain of 3, an age of 5; and elsewhere a
+# serial of 9, a number in `again` of 3. A state's value and a heartbeat's rate take 3.
+_EVENT_BYTES = 33
+_SMALL_EVENT_BYTES = _EVENT_BYTES - 4 - 4  # count and serial are
+_SMALL_COUNT, _SMALL_SERIAL = 0x7F, 0xFFFF_FFFF
+_SOFT_BYTES = 11
 _NAME_OVERHEAD_BYTES = 2
 _SEALED_BYTES = 5  # the headers of text and instance
-_SERIAL_BYTES = 9 + 3  # and a number in `again`
 _IDS_BYTES = 1 + 9 + 3  # before the serials of one origin
 # The seven array headers, repeat_s, and a seal.
 _BODY_BYTES = 26 + 16
 _ROOM = MAX_DATAGRAM_BYTES - HEADER_BYTES - _BODY_BYTES
 _NO_ID = (0, 0)
+_NOTHING_SAID = ("", "", 0)
 _LOW_DB, _HIGH_DB = GAIN_RANGE_DB
 # Looking at a name costs more than all else of a signal, and the same come ever again.
 _GOOD: set[str] = set()
@@ -80,36 +84,137 @@ def pack(
     batch: Iterable[Born], now: float, repeat_s: int, *, sealed: bool = False
 ) -> Iterator[Signals | SealedSignals]:
     """Yield as few packets as carry all these signals, in order."""
-    taken: list[Born] = []
-    names: set[str] = set()
-    size = 0
-    origin = -1
+    filling = _Filling(now, repeat_s, sealed=sealed)
     for born in batch:
-        signal = born.signal
-        own = _SIGNAL_BYTES
-        if signal.name not in names:
-            own += _NAME_OVERHEAD_BYTES + len(signal.name)
-        if isinstance(signal, Event):
-            own += _SERIAL_BYTES + (_IDS_BYTES if signal.origin != origin else 0)
-            if signal.family not in names and signal.family != signal.name:
-                own += _NAME_OVERHEAD_BYTES + len(signal.family)
-            if sealed:
-                own += _SEALED_BYTES + _length(signal.instance) + _length(signal.text)
-        if taken and (size + own > _ROOM or len(taken) == MAX_SIGNALS):
-            yield _packet(taken, now, repeat_s, sealed=sealed)
-            taken, size = [], 0
-            names.clear()
-            # All that it said before must be said again there.
-            own += 2 * _NAME_OVERHEAD_BYTES + len(signal.name) + _IDS_BYTES
-            own += len(signal.family) if isinstance(signal, Event) else 0
-        taken.append(born)
-        names.add(signal.name)
-        if isinstance(signal, Event):
-            names.add(signal.family)
-            origin = signal.origin
-        size += own
-    if taken:
-        yield _packet(taken, now, repeat_s, sealed=sealed)
+        if not filling.add(born):
+            yield filling.packet()
+            filling = _Filling(now, repeat_s, sealed=sealed)
+            filling.add(born)
+    if filling.names:
+        yield filling.packet()
+
+
+class _Filling:
+    """A packet that is being filled. Agents do this with every match: it is quick."""
+
+    __slots__ = (
+        "_again",
+        "_events",
+        "_heartbeats",
+        "_now",
+        "_origin",
+        "_repeat_s",
+        "_runs",
+        "_sealed",
+        "_serials",
+        "_size_bytes",
+        "_states",
+        "names",
+    )
+
+    def __init__(self, now: float, repeat_s: int, *, sealed: bool) -> None:
+        self._now = now
+        self._repeat_s = repeat_s
+        self._sealed = sealed
+        self.names: dict[str, int] = {}  # and their places
+        self._events: list[WireEvent] = []
+        self._states: list[WireState] = []
+        self._heartbeats: list[WireHeartbeat] = []
+        self._runs: list[Ids] = []
+        self._origin = -1  # of the last run
+        self._serials: list[int] = []  # there
+        self._again: list[int] = []
+        self._size_bytes = 0
+
+    def add(self, born: Born) -> bool:
+        """Take a signal in, if there is room; in an empty packet there always is."""
+        event = born.signal
+        if not isinstance(event, Event):
+            return self._add_soft(event)
+        names, about = self.names, _NOTHING_SAID
+        is_small = event.serial <= _SMALL_SERIAL and event.count <= _SMALL_COUNT
+        size = self._size_bytes + (_SMALL_EVENT_BYTES if is_small else _EVENT_BYTES)
+        if event.name not in names:
+            size += _NAME_OVERHEAD_BYTES + len(event.name)
+        if event.family not in names:
+            size += _NAME_OVERHEAD_BYTES + len(event.family)
+        if event.origin != self._origin:
+            size += _IDS_BYTES
+        if self._sealed:
+            about = _about(event)
+            size += about[2]
+        if size > _ROOM and self._size_bytes:
+            return False
+        self._size_bytes = size
+        if event.origin != self._origin:
+            self._origin, self._serials = event.origin, []
+            self._runs.append(Ids(event.origin, self._serials))
+        self._serials.append(event.serial)
+        if born.again:
+            self._again.append(len(self._events))
+        self._put(event, int((self._now - born.born) * 1000), about)
+        return True
+
+    def _put(self, event: Event, age_ms: int, about: tuple[str, str, int]) -> None:
+        names, count = self.names, event.count
+        # Comparing is quicker than min() and max().
+        if not 0 < count <= MAX_COUNT:
+            count = max(1, min(MAX_COUNT, count))
+        if not 0 <= age_ms <= MAX_AGE_MS:
+            age_ms = max(0, min(MAX_AGE_MS, age_ms))
+        fields = (
+            names.setdefault(event.name, len(names)),
+            event.tier,
+            names.setdefault(event.family, len(names)),
+            count,
+            _hundredths(event.pan) if event.pan else 0,
+            _tenths(event.gain_db) if event.gain_db else 0,
+            age_ms,
+        )
+        self._events.append(
+            SealedEvent(*fields, about[0], about[1])
+            if self._sealed
+            else WireEvent(*fields)
+        )
+
+    def _add_soft(self, signal: State | Heartbeat) -> bool:
+        names, name = self.names, signal.name
+        size = self._size_bytes + _SOFT_BYTES
+        if name not in names:
+            size += _NAME_OVERHEAD_BYTES + len(name)
+        if size > _ROOM and self._size_bytes:
+            return False
+        self._size_bytes = size
+        place = names.setdefault(name, len(names))
+        pan, gain = _hundredths(signal.pan), _tenths(signal.gain_db)
+        if isinstance(signal, State):
+            value = round(clamp_unit(signal.value) * 10_000)
+            self._states.append(WireState(place, value, pan, gain))
+        else:
+            rate = round(min(MAX_RATE_HZ, max(0.0, signal.rate_hz)) * 1000)
+            self._heartbeats.append(WireHeartbeat(place, rate, pan, gain))
+        return True
+
+    def packet(self) -> Signals | SealedSignals:
+        """Return what was taken in."""
+        if self._origin == 0:  # what is missing at the end is none
+            self._runs.pop()
+        names, soft = list(self.names), (self._states, self._heartbeats)
+        rest = (*soft, self._repeat_s, self._runs, self._again)
+        if self._sealed:
+            events = cast("list[SealedEvent]", self._events)
+            return SealedSignals(names, events, *rest)
+        return Signals(names, self._events, *rest)
+
+
+@lru_cache(maxsize=256)  # rules have a few, and each event one of them
+def _hundredths(pan: float) -> int:
+    return round(max(-1.0, min(1.0, pan)) * 100)
+
+
+@lru_cache(maxsize=256)
+def _tenths(gain_db: float) -> int:
+    return round(max(_LOW_DB, min(_HIGH_DB, gain_db)) * 10)
 
 
 def unpack(
@@ -223,50 +328,16 @@ def _named(name: str) -> str:
     return name
 
 
-def _packet(
-    batch: Sequence[Born], now: float, repeat_s: int, *, sealed: bool
-) -> Signals | SealedSignals:
-    index: dict[str, int] = {}
-    events: list[WireEvent] = []
-    states: list[WireState] = []
-    heartbeats: list[WireHeartbeat] = []
-    ids: list[SignalId] = []
-    again: list[int] = []
-    for born in batch:
-        signal = born.signal
-        name = index.setdefault(signal.name, len(index))
-        pan = round(max(-1.0, min(1.0, signal.pan)) * 100)
-        gain = round(max(_LOW_DB, min(_HIGH_DB, signal.gain_db)) * 10)
-        if isinstance(signal, Event):
-            if born.again:
-                again.append(len(events))
-            ids.append((signal.origin, signal.serial))
-            family = index.setdefault(signal.family, len(index))
-            count = max(1, min(MAX_COUNT, signal.count))
-            age_ms = max(0, min(MAX_AGE_MS, int((now - born.born) * 1000)))
-            fields = (name, signal.tier, family, count, pan, gain, age_ms)
-            if sealed:
-                instance = _cut(signal.instance, MAX_INSTANCE_BYTES)
-                text = _cut(signal.text, MAX_WIRE_TEXT_BYTES)
-                events.append(SealedEvent(*fields, instance, text))
-            else:
-                events.append(WireEvent(*fields))
-        elif isinstance(signal, State):
-            value = round(clamp_unit(signal.value) * 10_000)
-            states.append(WireState(name, value, pan, gain))
-        else:
-            rate = round(min(MAX_RATE_HZ, max(0.0, signal.rate_hz)) * 1000)
-            heartbeats.append(WireHeartbeat(name, rate, pan, gain))
-    while ids and not ids[-1][0]:  # what is missing at the end is none
-        ids.pop()
-    rest = (states, heartbeats, repeat_s, runs_of(ids), again)
-    if sealed:
-        return SealedSignals(list(index), cast("list[SealedEvent]", events), *rest)
-    return Signals(list(index), events, *rest)
-
-
-def _length(text: str) -> int:
-    return min(MAX_WIRE_TEXT_BYTES, len(text) if text.isascii() else 4 * len(text))
+def _about(event: Event) -> tuple[str, str, int]:
+    """Return instance and text as far as they fit, and how many bytes they take."""
+    instance, text = event.instance, event.text
+    if not (instance.isascii() and len(instance) <= MAX_INSTANCE_BYTES):
+        instance = _cut(instance, MAX_INSTANCE_BYTES)
+    if not (text.isascii() and len(text) <= MAX_WIRE_TEXT_BYTES):
+        text = _cut(text, MAX_WIRE_TEXT_BYTES)
+    said = instance + text
+    size_bytes = len(said) if said.isascii() else len(said.encode("utf-8", "replace"))
+    return instance, text, _SEALED_BYTES + size_bytes
 
 
 def _cut(text: str, max_bytes: int) -> str:

@@ -60,12 +60,20 @@ class DumbProtocol:
         self, signal: Signal, now: float, age_s: float = 0.0, *, again: bool = False
     ) -> None:
         """Queue a signal; `again`: another process kept it, and may have said it."""
-        born = Born(signal, now - age_s, again)
+        self.send_all([Born(signal, now - age_s, again)], now)
+
+    def send_all(self, batch: Iterable[Born], now: float) -> None:
+        """Queue many signals, as `send` does one."""
+        for born in batch:
+            self._send(born, now)
+
+    def _send(self, born: Born, now: float) -> None:
+        signal = born.signal
         if is_alert(signal):
             alert, born = identified(born, self._births)
             if alert not in self._outbox:
                 self.overflowed += self._outbox.add(alert, born, [_SERVER])
-                self._flight.add(alert, again=again)
+                self._flight.add(alert, again=born.again)
             return
         if not isinstance(signal, Event):
             self._soft.keep(signal)

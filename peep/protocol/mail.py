@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.protocol.batch import Born, pack
-from peep.protocol.outbox import Births, Flight, Outbox, is_alert
-from peep.signals import MAX_ID, Event
+from peep.protocol.outbox import Births, Flight, Outbox
+from peep.signals import MAX_ID, Event, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,19 +66,22 @@ class Mail:
         self.outbox = Outbox()
         self.overflowed = 0  # events pushed out of the ring, or alerts of the outbox
 
-    def send(self, born: Born, now: float, leased: Sequence[Link]) -> None:
-        """Queue a signal for every leased server."""
-        signal = born.signal
-        if is_alert(signal):
-            self._send_alert(born, now, leased)
-            return
-        if not isinstance(signal, Event):
-            self._soft.keep(signal)
-        elif not leased:
-            self.overflowed += len(self._ring) == MAX_RING
-            self._ring.append(born)
+    def send(self, batch: Iterable[Born], now: float, leased: Sequence[Link]) -> None:
+        """Queue signals for every leased server."""
+        queued: list[Born] = []
+        for born in batch:
+            signal = born.signal
+            if not isinstance(signal, Event):
+                self._soft.keep(signal)
+            elif signal.tier is Tier.ALERT:
+                self._send_alert(born, now, leased)
+                continue
+            elif not leased:
+                self.overflowed += len(self._ring) == MAX_RING
+                self._ring.append(born)
+            queued.append(born)
         for link in leased:
-            self._queue(link, born, now)
+            self._queue(link, queued, now)
 
     def forget(self, alerts: Iterable[SignalId], links: Iterable[Link]) -> None:
         """Give up alerts for which whoever keeps them has no room."""
@@ -91,14 +94,12 @@ class Mail:
     def join(self, link: Link, now: float) -> None:
         """Give a server that granted a lease what waited for one."""
         self._claim(link)
-        for born in self._ring:
-            self._queue(link, born, now)
+        self._queue(link, self._ring, now)
         self._ring.clear()
 
     def repeat(self, link: Link, now: float) -> None:
         """Tell a server every state and heartbeat."""
-        for signal in self._soft:
-            self._queue(link, Born(signal, now), now)
+        self._queue(link, [Born(signal, now) for signal in self._soft], now)
 
     def flush(self, link: Link, now: float) -> None:
         """Say what waits, alerts first."""
@@ -145,11 +146,15 @@ class Mail:
             link.flight.add(alert, again=self.outbox.again(alert, link.address))
             link.flush_at = now
 
-    def _queue(self, link: Link, born: Born, now: float) -> None:
-        if len(link.queue) >= MAX_QUEUE:
-            self.flush(link, now)
-        link.queue.append(born)
-        if link.flush_at is None:
+    def _queue(self, link: Link, batch: Iterable[Born], now: float) -> None:
+        waiting = list(batch)
+        while waiting:
+            room = MAX_QUEUE - len(link.queue)
+            link.queue += waiting[:room]
+            waiting = waiting[room:]
+            if waiting:
+                self.flush(link, now)
+        if link.queue and link.flush_at is None:
             link.flush_at = now + COMPANY_S
 
 
