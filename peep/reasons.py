@@ -18,6 +18,10 @@ class Reason(enum.StrEnum):
     MASKED = "masked"  # another host holds the same layer at a higher level
     REPEATED = "repeated"  # an alert that was heard already, recorded again
     TABLE_FULL = "table-full"  # a bounded table had no room
+    MUTED = "muted"  # the operator does not want to hear it
+    SNOOZED = "snoozed"  # nor for a while
+    SOLOED = "soloed"  # the operator wants to hear something else only
+    QUIET = "quiet"  # these are quiet hours
 
     # A datagram that was dropped.
     MALFORMED = "malformed"

@@ -56,6 +56,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     when: float = 0.0
     origin: int = 0
     serial: int = 0
+    priority: int = 0  # 0…255, orders within routine and notable only
 
 
 class State(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -9,6 +9,9 @@ heartbeats are looked up by name, dotted beginnings, then `default`.
 A *sound* is a one-shot with several variants; a *layer* is a continuous sound that is
 synthesised live and follows a value. What each lasts and how loud it is stands in the
 SoundBank, which the sound side makes and the mixer only reads.
+
+A *zone* is a place in the mix. Hosts and classes that a theme names are in their zone,
+all others in none; where it names no zone at all, hosts are spread by their names.
 """
 
 from collections.abc import Mapping
@@ -16,6 +19,9 @@ from collections.abc import Mapping
 import msgspec
 
 from peep.signals import Event, Heartbeat, State, Tier
+
+MAX_ZONES = 5  # more places are not told apart
+RATES = (0.94, 1.06)  # a shade: any more, and it is another sound
 
 
 class SoundSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +50,22 @@ class Voicing(msgspec.Struct, frozen=True, kw_only=True):
     gain_db: float = 0.0
     pan: float = 0.0
     fade_s: float = 2.0  # states only: how long a change of level takes
+    # States only: from these values on other layers take over, in ascending order.
+    above: tuple[tuple[float, str], ...] = ()
+    # States and heartbeats: not told again for so long, they are unknown, or missed;
+    # 0: they hold for as long as their origin is heard.
+    overdue_s: float = 0.0
+    miss: str = ""  # heartbeats only: the sound of one that is missed
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the mix: where, a shade of timbre (how fast), and who is there."""
+
+    name: str
+    pan: float = 0.0
+    rate: float = 1.0
+    hosts: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class PulseSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +89,8 @@ class Theme(msgspec.Struct, frozen=True, kw_only=True):
     states: Mapping[str, Voicing] = {}
     heartbeats: Mapping[str, Voicing] = {}
     pulse: PulseSpec | None = None
+    unknown: Voicing | None = None  # the layer that says: these states are not known
+    zones: tuple[Zone, ...] = ()  # at most MAX_ZONES; none: hosts are spread over five
 
     def for_event(self, event: Event) -> Voicing | None:
         """Return how an event sounds, or None if it does not."""

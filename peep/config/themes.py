@@ -15,12 +15,21 @@ from msgspec.structs import replace
 from peep import paths
 from peep.config.document import Node, load
 from peep.config.problems import Problems, hint, shown
-from peep.signals import GAIN_RANGE_DB, name_problem
+from peep.config.voicings import (
+    beaten,
+    check_zones,
+    followed,
+    gain_db,
+    led,
+    unknown_voicing,
+    voicing,
+    zone,
+)
+from peep.signals import name_problem
 from peep.theme import LayerSpec, PulseSpec, SoundSpec, Theme, Voicing
 
 LEVELS = ("routine", "notable", "alert", "pulse")
 MAX_VARIANTS = 16  # more cannot be told apart, and each is kept in memory
-MAX_FADE_S = 60.0  # a state that takes longer to be heard is a report, not a sound
 _FILE = "theme.yaml"
 _MAX_ANCESTORS = 8  # nobody's family goes further back, and circles end
 _KEYS = (
@@ -35,6 +44,8 @@ _KEYS = (
     "states",
     "heartbeats",
     "pulse",
+    "unknown",
+    "zones",
 )
 
 T = TypeVar("T")
@@ -79,8 +90,16 @@ def _load(directory: Path, problems: Problems, ancestors: int) -> Theme:
     layers = _table(top["layers"], _layer, base.layers)
 
     def heard(key: str, inherited: Mapping[str, Voicing]) -> Mapping[str, Voicing]:
-        return _table(top[key], lambda _, at: _voicing(at, sounds), inherited)
+        return _table(top[key], lambda _, at: voicing(at, sounds), inherited)
 
+    states = _table(top["states"], lambda _, at: followed(at, layers), base.states)
+    unknown = base.unknown
+    if top["unknown"].given:
+        unknown = unknown_voicing(top["unknown"], layers)
+    if unknown is not None and unknown.sound in led(states):
+        top["unknown"].problem("what is unknown needs a layer that no state leads")
+    zones = _table(top["zones"], zone, {it.name: it for it in base.zones})
+    check_zones(top["zones"], zones.values())
     return Theme(
         name=_named(top["theme"]),
         seed=top["seed"].integer(base.seed, low=0, high=2**32 - 1),
@@ -89,9 +108,13 @@ def _load(directory: Path, problems: Problems, ancestors: int) -> Theme:
         families=heard("families", base.families),
         alerts=heard("alerts", base.alerts),
         events=heard("events", base.events),
-        states=_table(top["states"], lambda _, at: _followed(at, layers), base.states),
-        heartbeats=heard("heartbeats", base.heartbeats),
+        states=states,
+        heartbeats=_table(
+            top["heartbeats"], lambda _, at: beaten(at, sounds), base.heartbeats
+        ),
         pulse=_pulse(top["pulse"], sounds) if top["pulse"].given else base.pulse,
+        unknown=unknown,
+        zones=tuple(zones.values()),
     )
 
 
@@ -174,27 +197,7 @@ def _check_file(node: Node, directory: Path, file: str) -> None:
 def _layer(name: str, node: Node) -> LayerSpec:
     keys = node.section("recipe", "gain_db", required=True)
     return LayerSpec(
-        name=name, recipe=keys["recipe"].text(), gain_db=_gain_db(keys["gain_db"])
-    )
-
-
-def _voicing(node: Node, sounds: Collection[str]) -> Voicing:
-    keys = node.section("sound", "gain_db", "pan", required=True)
-    return Voicing(
-        sound=keys["sound"].choice(sounds),
-        gain_db=_gain_db(keys["gain_db"]),
-        pan=keys["pan"].number(0.0, low=-1, high=1),
-    )
-
-
-def _followed(node: Node, layers: Collection[str]) -> Voicing:
-    """Return how a state sounds: the layer that follows it."""
-    keys = node.section("layer", "gain_db", "pan", "fade_s", required=True)
-    return Voicing(
-        sound=keys["layer"].choice(layers),
-        gain_db=_gain_db(keys["gain_db"]),
-        pan=keys["pan"].number(0.0, low=-1, high=1),
-        fade_s=keys["fade_s"].number(2.0, low=0, high=MAX_FADE_S),
+        name=name, recipe=keys["recipe"].text(), gain_db=gain_db(keys["gain_db"])
     )
 
 
@@ -204,9 +207,5 @@ def _pulse(node: Node, sounds: Collection[str]) -> PulseSpec:
         sound=keys["sound"].choice(sounds),
         # Slower than a minute, nobody notices that it has stopped.
         every_s=keys["every_s"].number(10.0, low=1, high=60),
-        gain_db=_gain_db(keys["gain_db"]),
+        gain_db=gain_db(keys["gain_db"]),
     )
-
-
-def _gain_db(node: Node) -> float:
-    return node.number(0.0, low=GAIN_RANGE_DB[0], high=GAIN_RANGE_DB[1])

@@ -10,10 +10,14 @@ from peep.signals import Event, Signal
 
 
 class Carried(msgspec.Struct, frozen=True, gc=False):
-    """An alert within a group, told by the cue of another."""
+    """An event among others of its kind or cause, told by the cue of another.
+
+    `class_name` is the class that it came by, where that is known.
+    """
 
     signal: Event
     number: int = 0
+    class_name: str = ""
 
 
 class Cue(msgspec.Struct, frozen=True, gc=False):

@@ -143,3 +143,76 @@ def test_a_theme_may_extend_a_shipped_one(tmp_path):
     theme, _ = load_theme(write(tmp_path / "lake", child))
     assert theme.pulse.every_s == 20.0
     assert "frog" in theme.sounds
+
+
+PLACED = (
+    SMALL.replace(
+        "states: {system.load: {layer: wind, fade_s: 4}}",
+        """\
+states:
+  system.load: {layer: wind, overdue_s: 20, above: [{from: 0.8, layer: gale}]}
+unknown: {layer: hum, gain_db: -2, fade_s: 1}
+zones:
+  dmz: {pan: -0.8, rate: 0.95, hosts: [web1], classes: [outside]}
+  inside: {pan: 0.8}""",
+    )
+    .replace(
+        "layers: {wind: {recipe: wind, gain_db: -3}}",
+        "layers: {wind: {recipe: wind}, gale: {recipe: wind}, hum: {recipe: hum}}",
+    )
+    .replace(
+        "{default: {sound: frog}}\npulse",
+        "\
+{default: {sound: frog, overdue_s: 9, miss: mine}}\npulse",
+    )
+)
+
+
+def test_a_theme_says_what_takes_over_what_is_unknown_and_what_a_miss_is(tmp_path):
+    theme, _ = load_theme(pond(tmp_path, PLACED))
+    load = theme.for_state(State(name="system.load", value=1.0))
+    assert (load.above, load.overdue_s) == (((0.8, "gale"),), 20.0)
+    assert (theme.unknown.sound, theme.unknown.gain_db) == ("hum", -2.0)
+    beat = theme.heartbeats["default"]
+    assert (beat.overdue_s, beat.miss) == (9.0, "mine")
+
+
+def test_a_theme_has_zones_and_another_may_move_them(tmp_path):
+    pond(tmp_path, PLACED)
+    other = "theme: other\nextends: ../pond\nzones: {dmz: {pan: 0.5}}\n"
+    theme, _ = load_theme(write(tmp_path / "other", other))
+    assert [(zone.name, zone.pan) for zone in theme.zones] == [
+        ("dmz", 0.5),
+        ("inside", 0.8),
+    ]
+    mine, _ = load_theme(str(tmp_path / "pond"))
+    assert (mine.zones[0].hosts, mine.zones[0].classes) == (("web1",), ("outside",))
+    assert mine.zones[0].rate == 0.95
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("layer: gale}]", "layer: gael}]", "unknown 'gael' (did you mean 'gale'?)"),
+        ("from: 0.8", "from: 8", "8 is not in 0 … 1"),
+        (
+            "[{from: 0.8, layer: gale}]",
+            "[" + "{from: 0.8, layer: gale}, " * 5 + "]",
+            "more than 4 thresholds",
+        ),
+        ("unknown: {layer: hum", "unknown: {layer: gale", "that no state leads"),
+        ("miss: mine", "miss: nome", "unknown 'nome'"),
+        ("rate: 0.95", "rate: 0.5", "0.5 is not in 0.94 … 1.06"),
+        ("pan: 0.8}", "hosts: [web1]}", "'web1' is in two zones"),
+        ("pan: 0.8}", "classes: [outside]}", "'outside' is in two zones"),
+        (
+            "  inside: {pan: 0.8}",
+            "\n".join(f"  z{n}: {{pan: 0}}" for n in range(5)),
+            "more than 5 zones are not told apart",
+        ),
+    ],
+)
+def test_what_a_theme_cannot_mean_is_refused(tmp_path, old, new, says):
+    assert old in PLACED
+    (line,) = refusal(pond(tmp_path, PLACED.replace(old, new)))
+    assert says in line

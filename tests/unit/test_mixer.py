@@ -8,7 +8,12 @@ import pytest
 from peep.mixer.commands import BEATS, PULSE_VOICE, VOICES, Beat, Level, Play
 from peep.mixer.mixer import Mixer
 from peep.mixer.outcomes import Cue, Suppression
-from peep.mixer.voices import ALERT_VOICES, BACKLOG_AGE_S, BACKLOG_EVENTS
+from peep.mixer.voices import (
+    ALERT_VOICES,
+    BACKLOG_AGE_S,
+    BACKLOG_EVENTS,
+    YOUNG_S,
+)
 from peep.reasons import Reason
 from peep.signals import Event, Heartbeat, State, Tier
 from peep.theme import (
@@ -53,9 +58,14 @@ def outcomes(machine):
     return out
 
 
-def fill(machine, event, count, now=0.0):
-    for _ in range(count):
-        machine.feed(event, now)
+def kinds(count, tier=Tier.ROUTINE):
+    """Return as many events, each of a kind of its own: none is folded."""
+    return [Event(name=f"ssh.k{tier}-{n}", tier=tier) for n in range(count)]
+
+
+def fill(machine, tier=Tier.NOTABLE, now=0.0):
+    """Let all voices but the alerts' sound."""
+    return [machine.feed(event, now)[0] for event in kinds(COMMON, tier)]
 
 
 def test_an_event_with_a_name_in_the_theme_sounds_as_the_theme_says():
@@ -109,7 +119,7 @@ def test_a_count_makes_it_louder_but_not_endlessly():
 
 def test_voices_are_taken_in_turn_and_a_few_are_kept_for_alerts():
     machine = mixer()
-    routine = [machine.feed(Event(name="ssh"), 0.0)[0].voice for _ in range(COMMON)]
+    routine = [play.voice for play in fill(machine, Tier.ROUTINE)]
     assert sorted(routine) == list(range(COMMON))
     assert machine.feed(ALERT, 0.0)[0].voice >= COMMON
 
@@ -117,36 +127,66 @@ def test_voices_are_taken_in_turn_and_a_few_are_kept_for_alerts():
 def test_with_all_voices_busy_the_oldest_of_the_least_important_is_cut_off():
     machine = mixer()
     first = machine.feed(Event(name="ssh"), 0.0)[0].voice
-    fill(machine, Event(name="ssh"), COMMON - 1, 0.1)
-    assert machine.feed(Event(name="ssh"), 0.2)[0].voice == first
+    for event in kinds(COMMON - 1):
+        machine.feed(event, 0.1)
+    assert machine.feed(Event(name="ssh.new"), 0.2)[0].voice == first
 
 
-def test_an_alert_is_never_cut_off_by_less():
+def test_what_began_a_moment_ago_is_not_cut_off_by_its_equal_but_by_more():
     machine = mixer()
-    fill(machine, ALERT, VOICES)
+    fill(machine, Tier.ROUTINE)
+    assert machine.feed(Event(name="ssh.new"), YOUNG_S - 0.01) == []
+    assert machine.feed(Event(name="ssh.new", tier=Tier.NOTABLE), YOUNG_S - 0.01)
+    assert machine.next_timer() == YOUNG_S
+    (play,) = machine.handle_timer(YOUNG_S)
+    assert play.sound == "frog"
+
+
+def test_priority_orders_within_a_tier_and_not_beyond_it():
+    machine = mixer()
+    dear = machine.feed(Event(name="ssh", priority=200), 0.0)[0].voice
+    cheap = [machine.feed(event, 0.1)[0].voice for event in kinds(COMMON - 1)]
+    assert machine.feed(Event(name="ssh.a", priority=9), 0.15)[0].voice == cheap[0]
+    for event in kinds(COMMON - 1, Tier.NOTABLE):
+        machine.feed(event, 0.3)
+    assert machine.feed(Event(name="ssh.b", priority=255), 0.3)[0].voice == dear
+    assert machine.feed(Event(name="ssh.c", priority=255), 0.35) == []
+
+
+def test_a_cue_that_is_cut_off_was_heard():
+    machine = mixer()
+    fill(machine, Tier.ROUTINE)
+    machine.feed(Event(name="ssh.new"), 0.2)
+    assert all(isinstance(outcome, Cue) for outcome in outcomes(machine))
+
+
+def test_alerts_are_cut_off_by_nothing_but_alerts():
+    long = SoundBank(BANK.variants | {"bell": (Variant(600.0, -16.0),)})
+    machine = Mixer(THEME, long, random.Random(1))
+    voices = [machine.feed(ALERT, float(now))[0].voice for now in range(VOICES)]
     outcomes(machine)
-    assert machine.feed(Event(name="ssh"), 0.1) == []
+    assert sorted(voices) == list(range(VOICES))
+    assert machine.feed(Event(name="ssh", tier=Tier.NOTABLE, priority=9), 40.0) == []
     assert outcomes(machine) == [], "it waits"
-    assert machine.feed(ALERT, 0.1), "an alert may cut off an older one"
+    assert machine.feed(ALERT, 40.1)[0].voice == voices[0], "the oldest"
 
 
 def test_what_waits_sounds_when_a_voice_falls_idle():
     machine = mixer()
-    fill(machine, ALERT, VOICES)
-    machine.feed(Event(name="ssh"), 0.1)
+    fill(machine)
+    machine.feed(Event(name="ssh"), 0.01)
     outcomes(machine)
-    assert machine.next_timer() == 2.0
-    (play,) = machine.handle_timer(2.0)
+    assert machine.next_timer() == 0.5
+    (play,) = machine.handle_timer(0.5)
     assert play.sound == "frog"
     assert isinstance(outcomes(machine)[0], Cue)
     assert machine.next_timer() is None
 
 
 def test_what_waits_too_long_is_no_news():
-    machine = mixer()
-    long = SoundBank(BANK.variants | {"bell": (Variant(60.0, -16.0),)})
+    long = SoundBank(BANK.variants | {"frog": (Variant(60.0, -16.0),)})
     machine = Mixer(THEME, long, random.Random(1))
-    fill(machine, ALERT, VOICES)
+    fill(machine)
     machine.feed(Event(name="ssh"), 1.0)
     outcomes(machine)
     assert machine.next_timer() == 1.0 + BACKLOG_AGE_S
@@ -156,24 +196,31 @@ def test_what_waits_too_long_is_no_news():
 
 def test_a_full_backlog_sends_away_the_least_urgent():
     machine = mixer()
-    fill(machine, ALERT, VOICES)
-    fill(machine, Event(name="ssh"), BACKLOG_EVENTS)
+    fill(machine)
+    for event in kinds(BACKLOG_EVENTS):
+        machine.feed(event, 0.0)
     outcomes(machine)
     urgent = Event(name="ssh", tier=Tier.NOTABLE)
-    machine.feed(urgent, 0.1)
+    machine.feed(urgent, 0.01)
     (gone,) = outcomes(machine)
-    assert (gone.signal.tier, gone.reason) == (Tier.ROUTINE, Reason.BACKLOG_FULL)
-    assert machine.handle_timer(2.0)
+    assert (gone.signal.name, gone.reason) == (
+        f"ssh.k0-{BACKLOG_EVENTS - 1}",
+        Reason.BACKLOG_FULL,
+    )
+    machine.feed(Event(name="ssh.late"), 0.02)
+    assert outcomes(machine)[0].signal.name == "ssh.late", "of those the newest"
+    assert machine.handle_timer(0.5)
     assert outcomes(machine)[0].signal is urgent, "most urgent first"
 
 
 def test_what_still_waits_at_the_end_is_accounted_for():
     machine = mixer()
-    fill(machine, ALERT, VOICES)
-    machine.feed(Event(name="ssh"), 0.1)
+    fill(machine)
+    machine.feed(Event(name="ssh"), 0.01)
+    machine.feed(Event(name="ssh"), 0.01)
     outcomes(machine)
     machine.drain()
-    assert [o.reason for o in outcomes(machine)] == [Reason.BACKLOG_AGE]
+    assert [o.reason for o in outcomes(machine)] == [Reason.BACKLOG_AGE] * 2
 
 
 def test_an_old_routine_event_is_stale_and_an_old_alert_is_heard():
@@ -242,11 +289,14 @@ def test_a_leader_that_moves_or_yields_is_followed():
 
 
 def test_a_flood_of_names_is_looked_up_anew_and_sounds_the_same(monkeypatch):
-    monkeypatch.setattr("peep.mixer.mixer.MAX_KINDS", 2)
+    monkeypatch.setattr("peep.mixer.casting.MAX_KINDS", 2)
+    monkeypatch.setattr("peep.mixer.crowds.MAX_KINDS", 2)
+    monkeypatch.setattr("peep.mixer.place.MAX_PLACES", 2)
     monkeypatch.setattr("peep.mixer.layers.MAX_NAMES", 2)
     machine = mixer()
     for now in range(9):
-        (play,) = machine.feed(Event(name=f"ssh.n{now % 3}"), float(now))
+        event = Event(name=f"ssh.n{now % 3}", host=f"h{now % 3}")
+        (play,) = machine.feed(event, float(now))
         assert play.sound == "frog"
         (level,) = machine.feed(State(name=f"load.n{now % 3}", value=now / 9), 0.0)
         assert level.layer == "wind"
@@ -256,23 +306,25 @@ def test_a_flood_of_names_is_looked_up_anew_and_sounds_the_same(monkeypatch):
 
 def test_a_number_comes_back_in_every_outcome():
     machine = mixer()
-    long = Event(name="ssh", tier=Tier.NOTABLE)
     signals = [
         Event(name="odd"),
         State(name="load", value=0.5),
         State(name="load", value=0.5),
         Heartbeat(name="h", rate_hz=1.0),
         Heartbeat(name="h", rate_hz=1.0),
+        *kinds(COMMON + BACKLOG_EVENTS + 1, Tier.NOTABLE),
         *[ALERT] * VOICES,
-        *[long] * (BACKLOG_EVENTS + 1),
+        *[Event(name="ssh.k1-0", tier=Tier.NOTABLE)] * 9,
     ]
     for number, signal in enumerate(signals, 1):
         machine.feed(signal, 0.0, "a", number=number)
-    machine.feed(long, 0.0, "a", 9.0, number=len(signals) + 1)
-    machine.handle_timer(2.0)
-    machine.handle_timer(9.0)
+    machine.feed(signals[5], 0.0, "a", 9.0, number=len(signals) + 1)
+    while (due := machine.next_timer()) is not None:
+        machine.handle_timer(due)
     told = outcomes(machine)
-    assert sorted(o.number for o in told) == list(range(1, len(signals) + 2))
+    numbers = [o.number for o in told]
+    numbers += [o.number for cue in told for o in getattr(cue, "carried", ())]
+    assert sorted(numbers) == list(range(1, len(signals) + 2))
     assert {o.number: o.signal for o in told}[1].name == "odd"
 
 
@@ -320,7 +372,9 @@ def test_a_level_stays_within_its_bounds(value):
 
 def test_each_of_a_crowd_is_lowered_and_an_alert_among_them_is_not():
     machine = mixer()
-    gains = [machine.feed(Event(name="ssh"), 0.0)[0].gain_db for _ in range(12)]
-    assert gains[:3] == [-3.0] * 3
-    assert gains[11] == pytest.approx(-3.0 - 6.0, abs=0.1)
+    gains = [machine.feed(event, 0.0)[0].gain_db for event in kinds(12)]
+    assert gains[0] == -3.0
+    assert gains == sorted(gains, reverse=True)
+    power = sum(10 ** (gain / 10) for gain in [gains[-1]] * 12)
+    assert power < 2 * 10 ** (gains[0] / 10), "all of them are hardly louder than one"
     assert machine.feed(ALERT, 0.0)[0].gain_db == 0.0

@@ -5,8 +5,16 @@ import random
 import pytest
 from test_mixer import ALERT, BANK, mixer, outcomes
 
-from peep.mixer.commands import VOICES
-from peep.mixer.groups import GATHER_S, GROUP_S, MAX_GROUP
+from peep.mixer.commands import VOICES, Play
+from peep.mixer.groups import (
+    ALL_BURST,
+    FLOOD_QUIET_S,
+    GATHER_S,
+    GROUP_S,
+    HOST_BURST,
+    HOST_RATE_HZ,
+    MAX_GROUP,
+)
 from peep.mixer.mixer import Mixer
 from peep.mixer.outcomes import Cue
 from peep.mixer.voices import BACKLOG_AGE_S
@@ -19,6 +27,18 @@ OLD_S = BACKLOG_AGE_S + 1
 
 def lost(host, name="peep.agent-lost", **more):
     return Event(name=name, tier=Tier.ALERT, host=host, **more)
+
+
+def fire(host, number):
+    return Event(name=f"fire.n{number}", tier=Tier.ALERT, host=host)
+
+
+def signals_of(cue):
+    return [carried.signal for carried in cue.carried]
+
+
+def plays(commands):
+    return [command for command in commands if isinstance(command, Play)]
 
 
 def named(cues):
@@ -39,27 +59,28 @@ def test_the_first_lost_agent_sounds_at_once_and_opens_a_group():
 
 def test_three_hundred_lost_agents_are_one_group_that_names_all_in_time():
     machine = mixer()
-    plays = []
+    heard = []
     for index in range(300):
         now = index * 0.01
         while (due := machine.next_timer()) is not None and due <= now:
-            plays += machine.handle_timer(due)
-        plays += machine.feed(lost(f"h{index}"), now, number=index + 1)
+            heard += plays(machine.handle_timer(due))
+        heard += plays(machine.feed(lost(f"h{index}"), now, number=index + 1))
     end = machine.next_timer()
     assert end - 299 * 0.01 <= 3.0
-    plays += machine.handle_timer(end)
+    heard += plays(machine.handle_timer(end))
     cues = outcomes(machine)
     assert named(cues) == [f"h{index}" for index in range(300)]
     assert len({cue.group for cue in cues}) == 1
-    assert len(cues) == len(plays) == 3, "at once, and one each two seconds"
+    assert len(cues) == len(heard) == 3, "at once, and one each two seconds"
     numbers = [n for c in cues for n in (c.number, *(o.number for o in c.carried))]
     assert numbers == list(range(1, 301))
+    machine.handle_timer(machine.next_timer())
     assert machine.next_timer() is None
 
 
 def test_a_cue_of_many_is_as_loud_as_their_count():
     machine = mixer()
-    (one,) = machine.feed(lost("a"), 0.0)
+    one = machine.feed(lost("a"), 0.0)[0]
     machine.feed(lost("b", count=4), 0.1)
     machine.feed(lost("c", count=6), 0.2)
     (many,) = machine.handle_timer(GATHER_S)
@@ -172,7 +193,81 @@ def test_what_was_gathered_at_the_end_is_accounted_for():
         (2, Reason.BACKLOG_AGE),
         (3, Reason.BACKLOG_AGE),
     ]
+    machine.handle_timer(machine.next_timer())
     assert machine.next_timer() is None
+
+
+def test_a_few_alerts_of_a_host_ring_alone_and_its_flood_is_one_group():
+    machine = mixer()
+    heard = [machine.feed(fire("web1", number), 0.0) for number in range(40)]
+    assert [bool(commands) for commands in heard[: HOST_BURST + 2]] == (
+        [True] * (HOST_BURST + 1) + [False]
+    ), "as many as ring alone, and the first of the group"
+    machine.handle_timer(GATHER_S)
+    cues = outcomes(machine)
+    assert [cue.group for cue in cues] == [0] * HOST_BURST + [1, 1]
+    names = [signal.name for cue in cues for signal in (cue.signal, *signals_of(cue))]
+    assert names == [f"fire.n{number}" for number in range(40)], "all are named"
+
+
+def test_two_alerts_a_second_ring_alone_for_ever():
+    machine = mixer()
+    for number in range(200):
+        assert machine.feed(fire("web1", number), number / HOST_RATE_HZ)
+    assert {cue.group for cue in outcomes(machine)} == {0}
+
+
+def test_a_host_that_was_quiet_after_its_flood_rings_alone_again():
+    machine = mixer()
+    for number in range(HOST_BURST + 2):
+        machine.feed(fire("web1", number), 0.0)
+    machine.handle_timer(GATHER_S)
+    machine.feed(fire("web1", 90), FLOOD_QUIET_S - 0.1)
+    machine.feed(fire("web1", 91), 2 * FLOOD_QUIET_S)
+    assert [cue.group for cue in outcomes(machine)][-3:] == [1, 1, 0]
+
+
+def test_a_flood_of_one_host_does_not_take_anothers_alert_along():
+    machine = mixer()
+    for number in range(100):
+        machine.feed(fire("web1", number), 0.0)
+    outcomes(machine)
+    assert machine.feed(fire("db1", 1), 0.1)
+    assert [cue.group for cue in outcomes(machine)] == [0]
+
+
+def test_a_flood_of_many_hosts_is_one_group_too():
+    machine = mixer()
+    for number in range(1000):
+        machine.feed(fire(f"h{number}", number), number / 1000)
+    machine.handle_timer(3.0)
+    cues = outcomes(machine)
+    assert len(cues) <= ALL_BURST + 4 + 2
+    assert len(named(cues)) == 1000
+    assert {cue.group for cue in cues} == {0, 1}
+
+
+def test_floods_with_a_group_of_their_own_are_bounded_and_so_are_hosts(monkeypatch):
+    monkeypatch.setattr("peep.mixer.groups.MAX_FLOODS", 1)
+    monkeypatch.setattr("peep.mixer.groups.MAX_HOSTS", 2)
+    monkeypatch.setattr("peep.mixer.groups.ALL_BURST", 10_000)
+    machine = mixer()
+    for number in range(30):
+        for host in "abc":
+            machine.feed(fire(host, number), 0.0)
+    machine.handle_timer(GATHER_S)
+    cues = outcomes(machine)
+    assert sorted(named(cues)) == ["a"] * 30 + ["b"] * 30 + ["c"] * 30
+    assert max(cue.group for cue in cues) == 2, "one host's, and that of many"
+
+
+def test_a_host_is_forgotten_when_its_alerts_are_over(monkeypatch):
+    monkeypatch.setattr("peep.mixer.groups.MAX_HOSTS", 1)
+    machine = mixer()
+    machine.feed(fire("a", 1), 0.0)
+    for number in range(HOST_BURST + 1):
+        machine.feed(fire("b", number), 10.0)
+    assert outcomes(machine)[-1].group == 1, "b is counted in the place of a"
 
 
 def test_an_alert_without_a_sound_is_said_to_be_unmapped_and_not_gathered():
