@@ -1,8 +1,11 @@
-"""The sound process: `python -m peep.sound.child FD`, started by live.py only.
+"""The sound process: `python -m peep.sound.child FD FD FD`, started by live.py only.
 
 It is a process of its own because pyo holds the interpreter's lock for every block,
 and Python that works beside it would tear gaps into the sound. It ends by itself as
 soon as Peep's end of the socket is closed, so it outlives nobody.
+
+Its descriptors are the socket, the ring that it writes what sounds into, and the file
+that keeps the samples for the next sound process.
 """
 
 import contextlib
@@ -19,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peep.errors import EngineError
-from peep.sound import link
+from peep.sound import kept, link
 from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
 from peep.sound.master import Master
 from peep.sound.outputs import open_output
 from peep.sound.pyo_engine.graph import Graph
+from peep.sound.ring import Ring
 from peep.sound.samples import make_samples
 from peep.sound.timed import Output
 
@@ -36,11 +40,12 @@ _ENDING_BLOCKS = 4  # the sound fades out over 21 ms instead of ending in a clic
 class Session:
     """Feeds an output: commands in, blocks out, and a status now and then."""
 
-    def __init__(self, end: socket.socket, master: Master) -> None:
+    def __init__(self, end: socket.socket, master: Master, ring: Ring) -> None:
         self.underruns = 0
         self.failure: str | None = None
         self._socket = end
         self._master = master
+        self._ring = ring
         self._over = threading.Event()
         self._reported_at = 0
         self._ending: int | None = None
@@ -60,6 +65,7 @@ class Session:
             self._ending += 1
             if self._ending >= _ENDING_BLOCKS:
                 self._over.set()
+        self._ring.write(block)
         return block
 
     def report(self) -> None:
@@ -86,7 +92,7 @@ def _fade(block: int) -> NDArray[np.float32]:
     return gains.astype(np.float32)[:, np.newaxis]
 
 
-def serve(end: socket.socket) -> None:
+def serve(end: socket.socket, ring: Ring, keeper: int) -> None:
     """Play for whoever holds the other end, until it is closed."""
     try:
         setup = link.receive_setup(end)
@@ -94,7 +100,7 @@ def serve(end: socket.socket) -> None:
         return  # Peep is gone already; there is no one to tell
     try:
         output = open_output(setup.output)
-        session = _begin(end, setup, output)
+        session = _begin(end, setup, output, ring, keeper)
     except EngineError as error:
         _tell(end, link.Refused(str(error)))
         return
@@ -104,15 +110,21 @@ def serve(end: socket.socket) -> None:
         session.report()
 
 
-def _begin(end: socket.socket, setup: link.Setup, output: Output) -> Session:
-    samples = make_samples(setup.theme, Path(setup.directory))
-    master = Master(Graph(setup.theme, samples, setup.seed))
+def _begin(
+    end: socket.socket, setup: link.Setup, output: Output, ring: Ring, keeper: int
+) -> Session:
+    samples = kept.kept(keeper)
+    if samples is None:
+        samples = make_samples(setup.theme, Path(setup.directory))
+        kept.keep(keeper, samples)
+    # Audio time goes on where the last sound process stopped.
+    master = Master(Graph(setup.theme, samples, setup.seed), frames=ring.frames)
     # All of this stays: collecting it again and again would cost late blocks.
     gc.collect()
     gc.freeze()
     _hurry()
     _tell(end, link.Ready(samples.bank, output.note))
-    return Session(end, master)
+    return Session(end, master, ring)
 
 
 def _tell(end: socket.socket, message: link.Ready | link.Refused) -> None:
@@ -127,13 +139,14 @@ def _hurry() -> None:
 
 
 def main() -> None:
-    """Run the sound process on the socket whose number is the argument."""
+    """Run the sound process on the descriptors whose numbers are the arguments."""
     # Peep ends it through the socket, so that a file is always finished: neither
     # Ctrl-C nor a service manager's signal to the whole group shall come first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as end:
-        serve(end)
+    end_fd, ring_fd, keeper = map(int, sys.argv[1:])
+    with socket.socket(fileno=end_fd) as end:
+        serve(end, Ring(ring_fd), keeper)
 
 
 if __name__ == "__main__":

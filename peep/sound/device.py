@@ -2,7 +2,7 @@
 
 miniaudio pulls from a thread of its own. A card that has gone (unplugged, its sound
 server restarted) asks for nothing any more; some closings of it never return. So the
-loop here watches whether blocks are pulled, and gives a closing one second.
+loop here watches whether blocks are pulled, and does not wait for a closing.
 """
 
 import threading
@@ -28,10 +28,10 @@ _BACKENDS = [
 _PERIOD_MS = 10
 _PERIODS = 3  # 30 ms in all: measured to be without gaps, and quick enough
 _BUFFER_S = _PERIOD_MS * _PERIODS / 1000
-_LOOK_S = 0.25
+_LOOK_S = 0.2
 _STALLED_LOOKS = 3
 _RETRY_S = 1.0  # looking takes 5 ms; so a card is back within two seconds
-_CLOSING_S = 1.0
+_CLOSING_S = 0.1  # it goes on in its thread if it takes longer
 _DRIFT = 0.01  # how quickly a card's own idea of a second is followed
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from peep.errors import EngineError
 from peep.mixer.commands import Command
-from peep.sound.engine import Meters
+from peep.sound.engine import Gap, Meters
+from peep.sound.ring import Ring
 from peep.theme import SoundBank
 
 
@@ -19,12 +20,14 @@ class RecordingEngine:
     """
 
     note: str | None = None
+    ring: Ring | None = None
 
     def __init__(self, bank: SoundBank) -> None:
         self.commands: list[Command] = []
         self.running = False
         self._bank = bank
         self._failure: str | None = None
+        self._gap: Gap | None = None
 
     def start(self) -> SoundBank:
         """Begin, and return the bank given at the making."""
@@ -50,6 +53,15 @@ class RecordingEngine:
     def failure(self) -> str | None:
         """Return the line given to `fail`, if any."""
         return self._failure
+
+    def come_back(self, gap: Gap) -> None:
+        """Pretend that the output was silent, and is new."""
+        self._gap = gap
+
+    def look(self) -> Gap | None:
+        """Return the gap given to `come_back`, once."""
+        gap, self._gap = self._gap, None
+        return gap
 
     def stop(self) -> Meters:
         """Stop; may be called twice."""

@@ -2,7 +2,8 @@
 
 Nothing here waits, but for `start` (until the sounds are made) and `stop` (a second at
 most). If the process dies or its output fails, `failure()` says so; to sound again,
-make another engine.
+make another engine: supervised.py does. What outlives a sound process (the ring, and
+the samples that were made) is in a `Lasting`.
 """
 
 import contextlib
@@ -20,10 +21,12 @@ import msgspec
 
 from peep.clock import Clock, SystemClock
 from peep.errors import EngineError
-from peep.mixer.commands import Command
+from peep.mixer.commands import Command, Play
 from peep.sound import link
-from peep.sound.engine import Meters
+from peep.sound.engine import Gap, Meters
+from peep.sound.kept import make_keeper
 from peep.sound.outputs import parse_output
+from peep.sound.ring import Ring, make_ring
 from peep.theme import SoundBank, Theme
 
 START_TIMEOUT_S = 20.0  # a large theme takes a few seconds on a small machine
@@ -31,6 +34,19 @@ STOP_TIMEOUT_S = 1.0
 REFUSAL_TIMEOUT_S = 0.3  # for a process that said why, and goes by itself
 SILENT_S = 2.0  # the process reports ten times a second
 MAX_OUTBOX = 1024  # commands; a second of the worst storm
+
+
+class Lasting:
+    """What one sound process leaves to the next: the ring, and the samples."""
+
+    def __init__(self) -> None:
+        self.ring = make_ring()
+        self.keeper = make_keeper()
+
+    def close(self) -> None:
+        """Let go of both."""
+        self.ring.close()
+        os.close(self.keeper)
 
 
 class LiveEngine:
@@ -46,10 +62,15 @@ class LiveEngine:
         directory: Path,
         output: str,
         seed: int,
+        *,
         clock: Clock | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
         """Play a theme, whose files lie in a directory, on an output (outputs.py)."""
         parse_output(output)
+        self._owns = lasting is None
+        self._lasting = lasting or Lasting()
+        self.ring: Ring | None = self._lasting.ring
         self.note: str | None = None
         self.dropped = 0
         self.ignored = 0
@@ -99,9 +120,8 @@ class LiveEngine:
             raise EngineError("the sound engine is not running")
         self._outbox.extend(commands)
         self._flush()
-        while len(self._outbox) > MAX_OUTBOX:
-            self._outbox.pop()
-            self.dropped += 1
+        if len(self._outbox) > MAX_OUTBOX:
+            self._make_room()
 
     def meters(self) -> Meters:
         """Return the latest reading, a tenth of a second old at most."""
@@ -120,6 +140,21 @@ class LiveEngine:
     def fileno(self) -> int:
         """Return the socket, readable when there is news for `meters`."""
         return self._socket.fileno()
+
+    def ended(self) -> bool:
+        """Say whether the process is gone by itself."""
+        self._drain()
+        return self._process is not None and self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End the process at once, and let go of it."""
+        if self._process is not None:
+            self._process.kill()
+        self._end(self._clock.now() + STOP_TIMEOUT_S)
+
+    def look(self) -> Gap | None:
+        """Return nothing: it is never made anew."""
+        return None
 
     def stop(self) -> Meters:
         """Let the process finish, for a second at most; then kill it."""
@@ -143,11 +178,11 @@ class LiveEngine:
         return self._meters
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        theirs = self._theirs.fileno()
+        given = (self._theirs.fileno(), self._lasting.ring.fd, self._lasting.keeper)
         try:
             return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "peep.sound.child", str(theirs)],
-                pass_fds=(theirs,),
+                [sys.executable, "-m", "peep.sound.child", *map(str, given)],
+                pass_fds=given,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -180,6 +215,15 @@ class LiveEngine:
                 return
             for _ in batch:
                 self._outbox.popleft()
+
+    def _make_room(self) -> None:
+        """Drop the oldest one-shots: they are late; what is muted must stay muted."""
+        plays = [one for one in self._outbox if isinstance(one, Play)]
+        over = len(self._outbox) - MAX_OUTBOX
+        late = set(map(id, plays[:over]))
+        kept = [one for one in self._outbox if id(one) not in late]
+        self.dropped += len(self._outbox) - min(len(kept), MAX_OUTBOX)
+        self._outbox = deque(kept[-MAX_OUTBOX:])
 
     def _drain(self) -> None:
         """Hear all that the process has said since."""
@@ -216,6 +260,8 @@ class LiveEngine:
         return True
 
     def _close(self) -> None:
+        if self._owns and not self._ended:
+            self._lasting.close()
         self._ended = True
         self._socket.close()
         self._theirs.close()

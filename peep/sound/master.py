@@ -1,11 +1,12 @@
-"""From the graph to what goes out: the limiter, and the meters that read after it."""
+"""From the graph to what goes out: buses, the limiter, and the meters after it."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from peep.mixer.commands import Command
+from peep.mixer.commands import Command, Fade
+from peep.sound.buses import Buses
 from peep.sound.engine import BLOCK_FRAMES, CHANNELS, Meters
 from peep.sound.levels import LoudnessMeter
 from peep.sound.limiter import Limiter
@@ -17,28 +18,30 @@ _METERED_BLOCKS = 8  # at a time: costs a third of metering each block, and lags
 class Master:
     """A graph with the end of its chain: makes the blocks that are heard."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.frames = 0
+    def __init__(self, graph: Graph, frames: int = 0) -> None:
+        """Count on from `frames`."""
+        self.frames = frames
+        self.ignored = 0  # commands that made no sense
         self._graph = graph
+        self._buses = Buses()
         self._limiter = Limiter()
         self._meter = LoudnessMeter()
         shape = (_METERED_BLOCKS, BLOCK_FRAMES, CHANNELS)
         self._unmetered = np.zeros(shape, np.float32)
         self._count = 0
 
-    @property
-    def ignored(self) -> int:
-        """How many commands named nothing known."""
-        return self._graph.ignored
-
     def apply(self, commands: Sequence[Command]) -> None:
         """Take commands for the next block."""
         for command in commands:
-            self._graph.apply(command)
+            if isinstance(command, Fade):
+                done = self._buses.fade(command)
+            else:
+                done = self._graph.apply(command)
+            self.ignored += not done
 
     def block(self) -> NDArray[np.float32]:
         """Make the next block, shape (256, 2): a new array."""
-        block = self._limiter.process(self._graph.block())
+        block = self._limiter.process(self._buses.mix(self._graph.block()))
         self.frames += BLOCK_FRAMES
         self._unmetered[self._count] = block
         self._count += 1

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from peep.errors import EngineError
 from peep.mixer.commands import Command
-from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ, Meters
+from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ, Gap, Meters
 from peep.sound.files import SoundWriter
 from peep.sound.master import Master
 from peep.sound.pyo_engine.graph import Graph
+from peep.sound.ring import Ring
 from peep.sound.samples import make_samples
 from peep.theme import SoundBank, Theme
 
@@ -29,6 +30,7 @@ class OfflineEngine:
     """
 
     note: str | None = None
+    ring: Ring | None = None
 
     def __init__(self, theme: Theme, directory: Path, out: Path, seed: int) -> None:
         """Render a theme, whose files lie in a directory, into `out`."""
@@ -80,6 +82,10 @@ class OfflineEngine:
     def failure(self) -> str | None:
         """Say in one line why the file could not be written, if so."""
         return self._failure
+
+    def look(self) -> Gap | None:
+        """Return nothing: it is never made anew."""
+        return None
 
     def stop(self) -> Meters:
         """Close the file. Raises EngineError if it cannot be finished."""

@@ -31,6 +31,15 @@ def parse_output(text: str) -> OutputSpec:
     raise EngineError(f"unknown output {text!r}; write {FORMS}")
 
 
+def next_output(text: str, restarts: int) -> str:
+    """Return where a sound process that takes over writes: never over a recording."""
+    spec = parse_output(text)
+    if spec.kind != "file" or not restarts:
+        return text
+    path = Path(spec.argument)
+    return f"file:{path.with_stem(f'{path.stem}-{restarts + 1}')}"
+
+
 def open_output(text: str) -> Output:
     """Open an output as people write it. Raises EngineError, one line."""
     spec = parse_output(text)

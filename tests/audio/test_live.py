@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+from pulse import Pulse, missing
 
 from peep.clock import SystemClock
 from peep.errors import EngineError
@@ -19,7 +20,7 @@ from peep.sound import link
 from peep.sound import live as live_module
 from peep.sound.child import serve
 from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ, Engine, Meters
-from peep.sound.live import MAX_OUTBOX, LiveEngine
+from peep.sound.live import MAX_OUTBOX, Lasting, LiveEngine
 from peep.sound.outputs import NO_CARD
 from peep.theme import LayerSpec, SoundSpec, Theme
 
@@ -46,6 +47,13 @@ def live(tmp_path):
     yield make
     for engine in made:
         engine.stop()
+
+
+@pytest.fixture
+def lasting():
+    made = Lasting()
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -266,27 +274,27 @@ def test_how_a_process_died_is_told_as_far_as_it_is_known(code, words):
     assert live_module._how(code) == words
 
 
-def test_a_sound_process_without_a_parent_ends_at_once():
+def test_a_sound_process_without_a_parent_ends_at_once(lasting):
     here, there = link.pair()
     here.close()
     with there:
-        serve(there)
+        serve(there, lasting.ring, lasting.keeper)
 
 
-def test_a_sound_process_answers_what_it_cannot_do():
+def test_a_sound_process_answers_what_it_cannot_do(lasting):
     here, there = link.pair()
     setup = link.Setup(
         theme=Theme(name="t"), directory="/", output="file:/none/a.wav", seed=1
     )
     with here, there:
         link.send_long(here, setup)
-        serve(there)
+        serve(there, lasting.ring, lasting.keeper)
         assert link.receive_answer(here) == link.Refused(
             "cannot write /none/a.wav: No such file or directory"
         )
         link.send_long(here, setup)
         here.close()
-        serve(there)  # and nobody hears it
+        serve(there, lasting.ring, lasting.keeper)  # and nobody hears it
 
 
 def test_a_message_without_an_end_is_given_up(monkeypatch):
@@ -323,70 +331,32 @@ def test_a_theme_larger_than_a_packet_arrives_whole():
             link.receive_setup(there)
 
 
-NULL_SINK = (
-    "module-null-sink sink_name=peep rate=48000 channels=2 format=float32le"
-    " norewinds=1"  # else every new stream stalls for 1.6 s
-)
-
-
 @pytest.fixture
-def pulse(tmp_path, monkeypatch):
+def pulse(monkeypatch):
     """Start private PulseAudio daemons with a sink that plays nowhere."""
-    if shutil.which("pulseaudio") is None or shutil.which("parec") is None:
-        pytest.skip("pulseaudio is not installed")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    if missing():
+        pytest.skip(missing())
+    made = Pulse()
+    for name, value in made.env.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("PULSE_SERVER", raising=False)
-    tmp_path.chmod(0o700)
-    daemons = []
-
-    def start():
-        daemon = subprocess.Popen(
-            [
-                "pulseaudio",
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "--disable-shm=yes",
-                "-L",
-                "module-native-protocol-unix",
-                "-L",
-                NULL_SINK,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        daemons.append(daemon)
-        deadline = CLOCK.now() + PATIENCE_S
-        while subprocess.run(
-            ["pactl", "info"], capture_output=True, check=False
-        ).returncode:
-            assert CLOCK.now() < deadline, "pulseaudio does not answer"
-        return daemon
-
-    yield start
-    for daemon in daemons:
-        daemon.kill()
-        daemon.wait()
+    yield made
+    made.close()
 
 
 @pytest.mark.device
 def test_a_sound_card_plays_is_lost_and_is_found_again(pulse, live):
-    daemon = pulse()
+    daemon = pulse.start()
     engine = live("auto")
     engine.start()
     assert engine.note is None
     engine.send([Level("wind", 1.0, 0.0, 0.0, 0.1)])
-    with subprocess.Popen(
-        ["parec", "-d", "peep.monitor", "--format=float32le", "--rate=48000", "--raw"],
-        stdout=subprocess.PIPE,
-    ) as recorder:
-        recorder.stdout.read(SAMPLE_RATE_HZ * 4)  # half a second to settle
-        sound = np.frombuffer(recorder.stdout.read(SAMPLE_RATE_HZ * 2 * 4), np.float32)
-        recorder.kill()
-    stereo = sound.reshape(-1, 2)
+    recorder = pulse.record()
+    until(engine, lambda: recorder.frames > 2 * SAMPLE_RATE_HZ)
+    stereo = recorder.stop()[SAMPLE_RATE_HZ // 2 :]  # half a second to settle
     assert 0.002 < np.sqrt(np.square(stereo).mean()) < 0.3
-    sounding = np.abs(stereo).reshape(-1, 480, 2).max(axis=(1, 2)) > 1e-4
+    whole = stereo[: len(stereo) // 480 * 480]
+    sounding = np.abs(whole).reshape(-1, 480, 2).max(axis=(1, 2)) > 1e-4
     assert sounding.mean() > 0.9  # all of it, on a machine that is not hogged
 
     daemon.kill()
@@ -395,14 +365,14 @@ def test_a_sound_card_plays_is_lost_and_is_found_again(pulse, live):
     assert engine.failure().startswith("the sound card is gone")
     frames = engine.frames
     until(engine, lambda: engine.frames > frames)  # time goes on
-    pulse()
+    pulse.start()
     until(engine, lambda: engine.failure() is None)
     assert engine.stop().frames > frames
 
 
 @pytest.mark.device
 def test_a_sound_card_can_be_chosen_by_a_part_of_its_name(pulse, live):
-    pulse()
+    pulse.start()
     with pytest.raises(
         EngineError, match=r"no sound card is called 'Tuba'; there are: \w"
     ):

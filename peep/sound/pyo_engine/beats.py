@@ -8,16 +8,13 @@ what was asked for. Two strokes never use the same variant while there is anothe
 import random
 from collections.abc import Sequence
 
-import pyo
-
+from peep.mixer.commands import Bus
 from peep.signals import MAX_RATE_HZ
 from peep.sound.engine import SAMPLE_RATE_HZ
-from peep.sound.pyo_engine.voices import Gains
+from peep.sound.pyo_engine.voices import Gains, Recording, Take
 
 _STRAY = 0.03  # of a period, either way: less than what is noticed as uneven
 _STRAY_DB = 1.0
-
-Stroke = tuple[pyo.DataTable, Gains]
 
 
 class Rhythm:
@@ -25,43 +22,43 @@ class Rhythm:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._tables: Sequence[pyo.DataTable] = ()
+        self._recordings: Sequence[Recording] = ()
         self._gains: Gains = (0.0, 0.0)
         self._period = 0.0
         self._place = 0.0
         self._due = 0.0
-        self._last: pyo.DataTable | None = None
+        self._last: Recording | None = None
 
     def set(
         self,
-        tables: Sequence[pyo.DataTable],
+        recordings: Sequence[Recording],
         gains: Gains,
         rate_hz: float,
         frame: int,
     ) -> None:
         """Beat so from now on: at once if silent, else a new period after the last."""
         period = SAMPLE_RATE_HZ / min(rate_hz, MAX_RATE_HZ)
-        if not self._tables:
+        if not self._recordings:
             self._place = self._due = float(frame)
         elif period != self._period:
             self._place += period - self._period
             self._due = self._place
-        self._tables, self._gains, self._period = tables, gains, period
+        self._recordings, self._gains, self._period = recordings, gains, period
 
     def stop(self) -> None:
-        """Beat no more; what sounds ends by itself."""
-        self._tables = ()
+        """Beat no more."""
+        self._recordings = ()
 
-    def due(self, frame: int) -> Stroke | None:
+    def due(self, frame: int) -> Take | None:
         """Return what is to be struck in the block that begins here, if anything."""
-        if not self._tables or frame < self._due:
+        if not self._recordings or frame < self._due:
             return None
         # A place long past (the rate rose) is not made good by a burst.
         self._place = max(self._place, frame - self._period) + self._period
         stray = self._rng.uniform(-_STRAY, _STRAY) * self._period
         self._due = max(self._place + stray, frame + 1)
-        others = [table for table in self._tables if table is not self._last]
-        self._last = self._rng.choice(others or self._tables)
+        others = [one for one in self._recordings if one is not self._last]
+        self._last = self._rng.choice(others or self._recordings)
         left, right = self._gains
         gain = 10 ** (self._rng.uniform(-_STRAY_DB, _STRAY_DB) / 20)
-        return self._last, (left * gain, right * gain)
+        return Take(self._last, (left * gain, right * gain), Bus.BED)

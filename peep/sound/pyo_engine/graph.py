@@ -4,6 +4,8 @@ After boot no pyo object is made and no pyo arithmetic done, for both leak. Comm
 act at the beginning of the next block of 256 frames; beats are timed by counting
 frames. What sounds is a function of the theme, the samples, the seed and the commands
 with their blocks, bit for bit on one machine.
+
+What comes out is a stereo pair for each bus; buses.py makes one of them.
 """
 
 import math
@@ -16,15 +18,18 @@ import pyo
 from numpy.typing import NDArray
 
 from peep.errors import EngineError
-from peep.mixer.commands import BEATS, VOICES, Beat, Command, Level, Play
+from peep.mixer.commands import BEATS, VOICES, Beat, Bus, Level, Play, Stop
 from peep.signals import GAIN_RANGE_DB
-from peep.sound.engine import BLOCK_FRAMES, CHANNELS
+from peep.sound.engine import BLOCK_FRAMES
 from peep.sound.pyo_engine.beats import Rhythm
 from peep.sound.pyo_engine.layer import Layer
 from peep.sound.pyo_engine.layers import RECIPES
-from peep.sound.pyo_engine.server import boot
-from peep.sound.pyo_engine.voices import Gains, Voice
+from peep.sound.pyo_engine.server import WIDTH, boot
+from peep.sound.pyo_engine.tails import Tails
+from peep.sound.pyo_engine.voices import Gains, Recording, Take, Voice
 from peep.theme import Theme
+
+_RATES = (0.5, 2.0)  # an octave either way: beyond, a sound is no longer itself
 
 
 class HasArrays(Protocol):
@@ -44,13 +49,13 @@ class Graph:
     def __init__(self, theme: Theme, samples: HasArrays, seed: int) -> None:
         """Build everything. Raises EngineError where a layer's recipe is unknown."""
         self.frame = 0
-        self.ignored = 0
         self._server, self._view = boot(_positive(seed))
-        self._silence = np.zeros((BLOCK_FRAMES, CHANNELS), np.float32)
-        self._tables: dict[str, dict[int, pyo.DataTable]] = {}
+        self._still = np.zeros((BLOCK_FRAMES, WIDTH), np.float32)
+        self._tails = Tails()
+        self._recordings: dict[str, dict[int, Recording]] = {}
         for (sound, variant), array in samples.arrays.items():
-            self._tables.setdefault(sound, {})[variant] = _table(array)
-        nothing = _table(np.zeros(BLOCK_FRAMES, np.float32))
+            self._recordings.setdefault(sound, {})[variant] = _recording(array)
+        nothing = _recording(np.zeros(BLOCK_FRAMES, np.float32))
         self._voices = [Voice(nothing) for _ in range(VOICES + 1)]  # and the pulse
         rng = random.Random(seed)  # noqa: S311 - shades of a sound, no secrets
         self._beats = [
@@ -67,44 +72,60 @@ class Graph:
             self._layers[name] = Layer(recipe, spec.gain_db, rng.getrandbits(32))
         self._sounding: dict[int, Voice] = {}
 
-    def apply(self, command: Command) -> None:
-        """Take a command, from the next block on; one that makes no sense is counted.
+    def apply(self, command: Play | Level | Beat | Stop) -> bool:
+        """Take a command, from the next block on; False if it makes no sense.
 
-        Gains and pans beyond their range are brought back into it.
+        Gains, pans and rates beyond their range are brought back into it.
         """
-        if isinstance(command, Play):
-            done = self._play(command)
-        elif isinstance(command, Level):
-            done = self._level(command)
-        else:
-            done = self._beat(command)
-        self.ignored += not done
+        match command:
+            case Play():
+                return self._play(command)
+            case Level():
+                return self._level(command)
+            case Beat():
+                return self._beat(command)
+            case Stop():
+                return self._stop(command)
 
     def block(self) -> NDArray[np.float32]:
-        """Make the next block: shape (256, 2), good until the next call."""
+        """Make the next block: shape (256, WIDTH), good until the next call."""
         for rhythm, voice in self._beats:
             stroke = rhythm.due(self.frame)
             if stroke is not None:
-                voice.play(*stroke, self.frame)
+                self._tails.add(voice.play(stroke, self.frame))
                 self._sounding[id(voice)] = voice
         idle = [key for key, v in self._sounding.items() if not v.tick(self.frame)]
         for key in idle:
             del self._sounding[key]
         awake = [layer.tick(self.frame) for layer in self._layers.values()]
         self.frame += BLOCK_FRAMES
-        if not self._sounding and not any(awake):
-            return self._silence
-        self._server.process()
-        return self._view
+        if self._sounding or any(awake):
+            self._server.process()
+            block = self._view
+        else:
+            self._still[:] = 0.0
+            block = self._still
+        self._tails.mix(block)
+        return block
 
     def _play(self, command: Play) -> bool:
-        table = self._tables.get(command.sound, {}).get(command.variant)
+        recording = self._recordings.get(command.sound, {}).get(command.variant)
         gains = _gains(command.gain_db, command.pan)
-        if table is None or gains is None or not 0 <= command.voice <= VOICES:
+        if recording is None or gains is None or not 0 <= command.voice <= VOICES:
             return False
+        if command.bus is Bus.MASTER or not math.isfinite(command.rate):
+            return False
+        rate = min(max(command.rate, _RATES[0]), _RATES[1])
         voice = self._voices[command.voice]
-        voice.play(table, gains, self.frame)
+        take = Take(recording, gains, command.bus, rate)
+        self._tails.add(voice.play(take, self.frame))
         self._sounding[id(voice)] = voice
+        return True
+
+    def _stop(self, command: Stop) -> bool:
+        if not 0 <= command.voice <= VOICES:
+            return False
+        self._tails.add(self._voices[command.voice].stop(self.frame))
         return True
 
     def _level(self, command: Level) -> bool:
@@ -118,16 +139,17 @@ class Graph:
 
     def _beat(self, command: Beat) -> bool:
         gains = _gains(command.gain_db, command.pan)
-        tables = self._tables.get(command.sound)
+        recordings = self._recordings.get(command.sound)
         if not 0 <= command.beat < BEATS:
             return False
-        rhythm, _ = self._beats[command.beat]
+        rhythm, voice = self._beats[command.beat]
         if command.rate_hz == 0:
             rhythm.stop()
+            self._tails.add(voice.stop(self.frame))  # a mute must silence it, too
             return True
-        if tables is None or gains is None or not 0 < command.rate_hz < math.inf:
+        if recordings is None or gains is None or not 0 < command.rate_hz < math.inf:
             return False
-        rhythm.set(list(tables.values()), gains, command.rate_hz, self.frame)
+        rhythm.set(list(recordings.values()), gains, command.rate_hz, self.frame)
         return True
 
 
@@ -146,5 +168,5 @@ def _positive(seed: int) -> int:
     return seed % (2**31 - 2) + 1
 
 
-def _table(array: NDArray[np.float32]) -> pyo.DataTable:
-    return pyo.DataTable(len(array), init=array.tolist())
+def _recording(array: NDArray[np.float32]) -> Recording:
+    return Recording(pyo.DataTable(len(array), init=array.tolist()), array)

@@ -1,87 +1,110 @@
 """Voices: what a one-shot sounds on. Built at boot, only set and triggered later.
 
-A voice has two slots and alternates between them, so that a new sound starts at once
-while the one it steals from ends in a short fade on the other. A slot's gains are set
-only while it is silent, since pyo applies them as a step. A slot that does not sound
-is stopped, and a stopped pyo object costs nothing.
+A voice reads one table at a time, once for both sides, and starts at the beginning of
+a block. Where it is cut off, because another sound takes its place or it is stopped,
+what it would have sounded in the next 15 ms is its *tail*: read by numpy, faded out,
+and added after pyo (tails.py). So a voice needs neither a second reader nor an
+envelope, which would cost as much as the reading itself for all the time that nothing
+is cut off. Gains are set only while a voice is silent: pyo applies them as a step.
+
+A voice that does not sound is stopped, and a stopped pyo object costs nothing.
 """
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import pyo
+from numpy.typing import NDArray
 
-from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
+from peep.mixer.commands import Bus
+from peep.sound.engine import CHANNELS, SAMPLE_RATE_HZ
 
-STEAL_FADE_S = 0.015
-_ATTACK_S = 0.0005  # pyo's Fader makes a NaN of an attack of nothing
-_FADE_FRAMES = math.ceil(STEAL_FADE_S * SAMPLE_RATE_HZ) + BLOCK_FRAMES
+CUT_FADE_S = 0.015
+_FADE_FRAMES = round(CUT_FADE_S * SAMPLE_RATE_HZ)
+# Half a cosine, so that neither end of the fade has a corner.
+_FADE = (0.5 + 0.5 * np.cos(np.linspace(0, np.pi, _FADE_FRAMES))).astype(np.float32)
 
 Gains = tuple[float, float]
 
 
-class Slot:
-    """A stereo reader of one table at a time."""
+class Recording(NamedTuple):
+    """A sound as pyo reads it, and the same as an array."""
 
-    def __init__(self, table: pyo.DataTable) -> None:
-        self.ends_at = 0
-        self.busy = False
-        # The fader first: pyo computes in order of making.
-        self._fader = pyo.Fader(fadein=_ATTACK_S, fadeout=STEAL_FADE_S, mul=[0.0, 0.0])
-        self._reader = pyo.TableRead([table, table], loop=0, mul=self._fader)
-        self._reader.stop()
+    table: pyo.DataTable
+    array: NDArray[np.float32]
 
-    def start(self, table: pyo.DataTable, gains: Gains, frame: int) -> None:
-        """Sound a table from its beginning; the slot must be silent."""
-        self._fader.setMul(list(gains))
-        self._reader.setTable(table)
-        self._reader.setFreq(table.getRate())
-        self._reader.out()
-        self._fader.play()
-        self.ends_at = frame + table.getSize()
-        self.busy = True
 
-    def fade(self, frame: int) -> None:
-        """Let what sounds end in a few milliseconds."""
-        if self.ends_at - frame > _FADE_FRAMES:
-            self._fader.stop()
-            self.ends_at = frame + _FADE_FRAMES
+class Take(NamedTuple):
+    """What a voice is to sound: how loud left and right, on which bus, how fast."""
 
-    def tick(self, frame: int) -> None:
-        """Rest, if what was sounding has ended by this frame."""
-        if self.busy and frame >= self.ends_at:
-            self._reader.stop()
-            self._fader.stop()
-            self.busy = False
+    recording: Recording
+    gains: Gains
+    bus: Bus = Bus.EVENTS
+    rate: float = 1.0
+
+
+class Tail(NamedTuple):
+    """The fading end of what was cut off: shape (720, 2), and its bus."""
+
+    sound: NDArray[np.float32]
+    bus: Bus
 
 
 class Voice:
-    """Two slots, of which at most one is not fading."""
+    """A reader of one table, and where in time it is."""
 
-    def __init__(self, table: pyo.DataTable) -> None:
-        self._sounding = Slot(table)
-        self._fading = Slot(table)
-        self._waiting: tuple[pyo.DataTable, Gains] | None = None
+    def __init__(self, nothing: Recording) -> None:
+        self._reader = pyo.TableRead(nothing.table, loop=0)
+        # pyo computes in order of making: these after the reader.
+        self._sides = pyo.Sig([self._reader, self._reader], mul=[0.0, 0.0])
+        self._rest()
+        self._take = Take(nothing, (0.0, 0.0))
+        self._began = 0
+        self._ends_at = 0
 
-    def play(self, table: pyo.DataTable, gains: Gains, frame: int) -> None:
-        """Sound a table now; within a fade of the last two plays, right after it."""
-        if not self._sounding.busy:
-            self._sounding.start(table, gains, frame)
-            return
-        self._sounding.fade(frame)
-        if self._fading.busy:
-            self._waiting = (table, gains)
-            return
-        self._sounding, self._fading = self._fading, self._sounding
-        self._sounding.start(table, gains, frame)
+    def play(self, take: Take, frame: int) -> Tail | None:
+        """Sound it from now on; return the tail of what sounded until now, if any."""
+        tail = self.stop(frame)
+        self._sides.setMul(list(take.gains))
+        self._reader.setTable(take.recording.table)
+        self._reader.setFreq(take.recording.table.getRate() * take.rate)
+        self._reader.play()
+        self._sides.out(take.bus * CHANNELS)
+        self._take = take
+        self._began = frame
+        self._ends_at = frame + math.ceil(len(take.recording.array) / take.rate)
+        self._busy = True
+        return tail
+
+    def stop(self, frame: int) -> Tail | None:
+        """Sound no more; return the tail of what sounded, if anything did."""
+        if not self.tick(frame):
+            return None
+        self._rest()
+        take = self._take
+        at = (frame - self._began + np.arange(_FADE_FRAMES)) * take.rate
+        array = take.recording.array
+        # As pyo reads: in straight lines between samples.
+        left = at.astype(np.int64)
+        padded = np.concatenate(
+            (array[left[0] : left[-1] + 2], np.zeros(2, np.float32))
+        )
+        left -= left[0]
+        left = np.minimum(left, len(padded) - 2)
+        part = (at - np.floor(at)).astype(np.float32)
+        mono = padded[left] + part * (padded[left + 1] - padded[left])
+        return Tail(
+            (mono * _FADE)[:, np.newaxis] * np.array(take.gains, np.float32), take.bus
+        )
 
     def tick(self, frame: int) -> bool:
-        """Let go of what has ended; say whether anything sounds or waits."""
-        self._sounding.tick(frame)
-        self._fading.tick(frame)
-        if self._waiting is not None and not (
-            self._fading.busy and self._sounding.busy
-        ):
-            table, gains = self._waiting
-            self._waiting = None
-            self.play(table, gains, frame)
-        return self._sounding.busy or self._fading.busy
+        """Rest once the sound has ended; say whether anything sounds."""
+        if self._busy and frame >= self._ends_at:
+            self._rest()
+        return self._busy
+
+    def _rest(self) -> None:
+        self._sides.stop()
+        self._reader.stop()
+        self._busy = False
