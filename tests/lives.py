@@ -22,7 +22,7 @@ class Life:
         )
         self.said = []
         self.undisturbed_until = self.ended = float("inf")
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):

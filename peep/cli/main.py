@@ -13,17 +13,28 @@ from collections.abc import Sequence
 from typing import Final
 
 from peep import __version__
+from peep.cli.light import without_openssl
 from peep.errors import ConfigError, PeepError
 
 # Command → module below peep.cli, and what it does.
 COMMANDS: Final = {
     "here": ("here", "hear this machine: a server and an agent on loopback"),
+    "demo": ("demo", "hear a made-up network through calm, fault, storm and relief"),
     "server": ("server", "listen to agents and make the sound"),
     "agent": ("agent", "follow logs and the system, send signals to servers"),
     "emit": ("emit", "send one event, state or heartbeat"),
     "discover": ("discover", "list servers as they appear and vanish"),
     "classes": ("classes", "list, add or remove classes of what runs"),
     "hosts": ("hosts", "list the hosts that servers hear, and those that they miss"),
+    "mute": ("mix", "silence a class, host, name, tier or all, now"),
+    "unmute": ("mix", "end a mute or snooze"),
+    "solo": ("mix", "sound nothing but this"),
+    "unsolo": ("mix", "end a solo"),
+    "snooze": ("mix", "silence something for a while"),
+    "gain": ("mix", "make something louder or softer"),
+    "controls": ("mix", "list what is muted, soloed, snoozed or turned"),
+    "devices": ("devices", "list the sound cards"),
+    "listen": ("listen", "hear a server from afar, with an alarm when it is gone"),
     "metrics": ("metrics", "print what running agents and servers have counted"),
     "history": ("history", "what came in, and what became of it"),
     "key": ("key", "make keys of sealed classes, and tokens for other hosts"),
@@ -35,7 +46,10 @@ COMMANDS: Final = {
     "dev": ("dev", "dev simulate, dev torture: the protocol, and tail, in misfortune"),
 }
 # Modules of the extra `server`, and so the mend when one is missing.
-_SOUND_PARTS = {"numpy", "pyo", "miniaudio", "soundfile"}
+_SOUND_PARTS = {
+    *("numpy", "pyo", "miniaudio", "soundfile"),
+    *("starlette", "uvicorn", "websockets"),
+}
 
 _HELP = """\
 usage: peep COMMAND [options]        peep COMMAND --help
@@ -104,7 +118,11 @@ def _without_command(word: str) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     try:
+        if name == "agent":
+            without_openssl()
         module = importlib.import_module(f"peep.cli.{COMMANDS[name][0]}")
+        if COMMANDS[name][0] == "mix":  # one module for many verbs
+            return int(module.run(name, words))
         return int(module.run(words))
     except ModuleNotFoundError as problem:
         if problem.name not in _SOUND_PARTS:
@@ -116,6 +134,8 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 
 def _failed(code: int, *lines: str) -> int:
+    from peep.config.problems import safe  # noqa: PLC0415 - not what all need
+
     for line in lines:
-        print(f"peep: {line}", file=sys.stderr)
+        print(f"peep: {safe(line)}", file=sys.stderr)
     return code

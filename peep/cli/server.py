@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 from peep import paths
 from peep.cli import common
 from peep.clock import SystemClock
+from peep.config.console import ConsoleSettings, read_console
 from peep.config.settings import LEASE_RANGE_S
 from peep.config.themes import load_theme
+from peep.console.tokens import token_in
 from peep.journal.database import hold
 from peep.journal.writer import Limits
+from peep.mixer.room import ROOMS
 from peep.net.notify import SILENT, Notifier
 from peep.protocol.door import ServerConfig
 from peep.protocol.packets import ID_BYTES
 from peep.protocol.profiles import PROFILES
 from peep.server.app import ServerApp, ServerPlan
-from peep.sound.live import LiveEngine
+from peep.sound.live import Lasting, LiveEngine
+from peep.sound.outputs import next_output
+from peep.sound.supervised import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +75,13 @@ def _lease(text: str) -> int:
     return int(text)
 
 
+def _console(text: str) -> ConsoleSettings:
+    found = read_console(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: write HOST, HOST:PORT or off")
+    return found
+
+
 def add_sound(parser: argparse.ArgumentParser) -> None:
     """Add what `server` and `here` have in common."""
     parser.add_argument(
@@ -79,6 +91,17 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--theme", metavar="NAME", help="a shipped theme or a directory"
+    )
+    parser.add_argument(
+        "--room",
+        choices=sorted(ROOMS),
+        help="where it is heard (default: headphones)",
+    )
+    parser.add_argument(
+        "--console",
+        type=_console,
+        metavar="ADDRESS",
+        help="where browsers may listen: HOST, HOST:PORT or off (default: 127.0.0.1)",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="print every cue, not alerts only"
@@ -94,6 +117,8 @@ def make(
     interfaces: Sequence[str],
     keys: tuple[ClassKey, ...],
     notifier: Notifier = SILENT,
+    *,
+    say: Callable[[str], None] = common.say,
 ) -> ServerApp:
     """Return the server that options and configuration ask for."""
     wanted, network = settings.server, settings.network
@@ -114,6 +139,8 @@ def make(
         mtu_bytes=network.mtu_bytes - common.HEADERS_BYTES,
     )
     journal = wanted.journal
+    output = args.output or wanted.output
+    console = wanted.console if args.console is None else args.console
     plan = ServerPlan(
         config=config,
         port=args.port or wanted.port,
@@ -128,16 +155,26 @@ def make(
         limits=Limits() if journal is None else _limits(journal),
         expect=wanted.expect,
         ephemeral=wanted.ephemeral,
+        output=output,
+        room=args.room or wanted.room,
+        quiet=wanted.quiet,
+        controls=None if journal is None else paths.state_dir() / "controls.json",
+        console=console.address,
+        token="" if console.address is None else token_in(paths.state_dir()),
     )
-    output = args.output or wanted.output
-    engine = LiveEngine(theme, directory, output, args.seed or 0)
+    clock = SystemClock()
+
+    def engine(lasting: Lasting, restarts: int) -> LiveEngine:
+        where = next_output(output, restarts)
+        return LiveEngine(theme, directory, where, args.seed or 0, lasting=lasting)
+
     return ServerApp(
         plan,
         theme,
-        engine,
-        clock=SystemClock(),
+        Supervised(engine, clock),
+        clock=clock,
         rng=rng,
-        say=common.say,
+        say=say,
         reread=_reread(args),
         notifier=notifier,
     )

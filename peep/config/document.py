@@ -85,6 +85,11 @@ class Node:
         """Whether a list stands here."""
         return isinstance(self._at, yaml.SequenceNode)
 
+    @property
+    def is_flag(self) -> bool:
+        """Whether yes or no stands here, in any word that YAML has for them."""
+        return self._at is not None and _tag(self._at) == "bool"
+
     def problem(self, message: str) -> None:
         """Write down what is wrong with this place."""
         if not self._silent:

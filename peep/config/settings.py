@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from peep.config.console import ConsoleSettings, read_console
 from peep.config.document import Node, load
 from peep.config.network import (
     NetworkSettings,
@@ -19,8 +20,9 @@ from peep.config.network import (
     networks,
 )
 from peep.config.problems import hint, shown
+from peep.config.quiet import QuietSpan
 from peep.config.redacting import RedactSettings, redact_settings
-from peep.config.rulepacks import shipped_packs
+from peep.config.rulepacks import ALL, shipped_packs
 from peep.config.storage import (
     JournalSettings,
     SpoolSettings,
@@ -28,10 +30,15 @@ from peep.config.storage import (
     spool_settings,
 )
 from peep.config.themes import shipped_themes
+from peep.mixer.room import ROOMS
 from peep.protocol.policy import Network
 
 DEFAULT_PORT = 2001
 LEASE_RANGE_S = (10, 300)  # below, beats are traffic; above, the dead sound alive
+MAX_LAG_MIB = 100_000  # of one log; who has more, wants no bound
+LEAST_MEMORY_MIB = 64  # below, an agent with all rules would end again and again
+MAX_MEMORY_MIB = 64 * 1024
+MAX_QUIET_SPANS = 16  # of a day
 MAX_SOURCES = 4096  # thousands of files are followed by globs; this is by hand
 MAX_HOSTS = 4096  # that are expected, or patterns of ephemeral ones; a quarter of all
 # Loopback and the networks that are private by RFC 1918 and RFC 4193, and link-local.
@@ -60,6 +67,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     loopback and those with private addresses are served. Classic (dumb) clients are
     heard from `dumb_networks` only. Hosts in `expect` must be there; those that an
     `ephemeral` pattern (* is any text) means come and go. `journal` None keeps none.
+    In `quiet` spans of the day the bed and what is routine rest.
     """
 
     port: int | None = None
@@ -72,6 +80,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...] = ()
     ephemeral: tuple[str, ...] = ()
     journal: JournalSettings | None = JournalSettings()
+    room: str = "headphones"
+    quiet: tuple[QuietSpan, ...] = ()
+    console: ConsoleSettings = ConsoleSettings()
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +91,11 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     Without `host` it has the host's own name; without `server` (host, port) it finds
     servers itself, also at its `locators` (peep://HOST:PORT) and where the domains in
     `srv` say; without `sources` it looks for logs itself; without `rules` it has
-    all shipped packs. Rule files are relative to the configuration's directory.
-    `redact` None cuts no secrets out of lines.
+    the shipped packs that apply, or all, where there are `sources`. Rule files are
+    relative to the directory of the configuration.
+    `redact` None cuts no secrets out of lines. Of a log of which more than `lag_max`
+    MiB are unread, all but the last is skipped; 0 skips nothing. `cpu_max` is in
+    percent of one core, `memory_max` in MiB; 0 is no ceiling.
     """
 
     host: str = ""
@@ -96,6 +110,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     spool: SpoolSettings = SpoolSettings()
     redact: RedactSettings | None = RedactSettings()
+    lag_max: int = 64
+    cpu_max: float = 10.0
+    memory_max: int = 192
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +149,39 @@ def _server(node: Node, directory: Path) -> ServerSettings:
         expect=_hosts(keys["expect"], patterns=False),
         ephemeral=_hosts(keys["ephemeral"], patterns=True),
         journal=journal_settings(keys["journal"], directory),
+        room=_room(keys["room"]),
+        quiet=_quiet(keys["quiet"]),
+        console=_console(keys["console"]),
     )
+
+
+def _room(node: Node) -> str:
+    name = node.text("headphones")
+    if name not in ROOMS:
+        node.problem(f"unknown {shown(name)}{hint(name, tuple(ROOMS))}")
+    return name if name in ROOMS else "headphones"
+
+
+def _quiet(node: Node) -> tuple[QuietSpan, ...]:
+    spans = []
+    for text in node.texts(())[:MAX_QUIET_SPANS]:
+        span = QuietSpan.parse(text)
+        if span is None:
+            node.problem(f'{shown(text)}: write "22:00-07:00"')
+        else:
+            spans.append(span)
+    return tuple(spans)
+
+
+def _console(node: Node) -> ConsoleSettings:
+    # A bare `off` is a flag to YAML.
+    if node.is_flag:
+        return ConsoleSettings() if node.flag(default=True) else ConsoleSettings(None)
+    text = node.text("127.0.0.1")
+    found = read_console(text)
+    if found is None:
+        node.problem(f"{shown(text)}: write HOST, HOST:PORT or off")
+    return found or ConsoleSettings()
 
 
 def _lease(node: Node) -> int | None:
@@ -157,7 +206,17 @@ def _agent(
         exclude=keys["exclude"].texts(()),
         spool=spool_settings(keys["spool"]),
         redact=redact_settings(keys["redact"]),
+        lag_max=keys["lag_max"].integer(64, low=0, high=MAX_LAG_MIB),
+        cpu_max=keys["cpu_max"].number(10.0, low=0, high=100),
+        memory_max=_memory(keys["memory_max"]),
     )
+
+
+def _memory(node: Node) -> int:
+    size_mib = node.integer(192, low=0, high=MAX_MEMORY_MIB)
+    if 0 < size_mib < LEAST_MEMORY_MIB:
+        node.problem(f"needs at least {LEAST_MEMORY_MIB}, or 0 for no ceiling")
+    return size_mib
 
 
 def _sources(node: Node, source_kinds: Mapping[str, Checker]) -> Iterable[object]:
@@ -225,7 +284,7 @@ def _rule_pack(node: Node, directory: Path) -> str:
     name = node.text()
     if "/" in name or name.endswith((".yaml", ".yml")):
         return str(directory / name)
-    if name and name not in shipped_packs():
+    if name and name != ALL and name not in shipped_packs():
         node.problem(f"no rule pack {shown(name)}{hint(name, shipped_packs())}")
     return name
 

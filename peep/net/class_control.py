@@ -95,6 +95,11 @@ class ClassControl:
         if not self._set(self._holder, wanted):
             self._say("the configuration was read again: the same classes")
 
+    def hold(self, wanted: Iterable[str]) -> None:
+        """Hold these classes from now on; a dumb client has none."""
+        if self._holder is not None:
+            self._set(self._holder, tuple(wanted))
+
     def _check_patterns(self, names: Iterable[str]) -> None:
         for name in names:
             if name.startswith("*.") and not self._patterns:

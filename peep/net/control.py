@@ -27,6 +27,7 @@ from msgspec import Meta
 
 from peep.config.problems import safe
 from peep.errors import PeepError
+from peep.mixer.controls import Act  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,8 +88,18 @@ class ReadMetrics(Request, frozen=True, tag="metrics"):
     """Say what you have counted."""
 
 
+class ListControls(Request, frozen=True, tag="controls"):
+    """Say what the operator muted, soloed, snoozed or turned."""
+
+
+class ChangeMix(Request, frozen=True, tag="controls.change"):
+    """Do what the operator says."""
+
+    act: Act
+
+
 ClassRequest = ListClasses | AddClasses | RemoveClasses
-_KNOWN = ClassRequest | ListHosts | ForgetHost | ReadMetrics
+_KNOWN = ClassRequest | ListHosts | ForgetHost | ReadMetrics | ListControls | ChangeMix
 _VERBS = tuple(str(one.__struct_config__.tag) for one in get_args(_KNOWN))
 _REQUEST = msgspec.json.Decoder(_KNOWN)
 _ANSWER = msgspec.json.Decoder(dict[str, object])

@@ -23,7 +23,7 @@ from peep.net.control import (
 from peep.net.notify import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from peep.metrics import Metrics
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 class Steering:
     """Listens from `start` to `close`. Without a path there is no socket.
 
-    `reread` loads the classes that the configuration names now; without it, SIGHUP is
-    left as it was. `more` answers what is not about classes; PeepError if it refuses.
+    `reread` loads the classes that the configuration names now. Who has more to read
+    than that gives `reload` instead, which may take its time; if SIGHUP comes again
+    meanwhile, so does its turn. Without either, SIGHUP is left as it was. `more`
+    answers what is not about classes; PeepError if it refuses.
     """
 
     def __init__(
@@ -46,12 +48,16 @@ class Steering:
         say: Callable[[str], None],
         more: Callable[[Request], dict[str, object]] | None = None,
         *,
+        reload: Callable[[], Awaitable[None]] | None = None,
         notifier: Notifier = SILENT,
     ) -> None:
         self._control = control
         self._more = more or _nothing_more
         self._server = None if path is None else ControlServer(path, self._answer)
         self._reread = reread
+        self._reload = reload
+        self._reloading: asyncio.Task[None] | None = None
+        self._asked = False  # to reload, since that was last begun
         self._say = say
         self._notifier = notifier
         self._had_terminal = _has_terminal()
@@ -65,12 +71,15 @@ class Steering:
                 self._say(
                     f"{problem}: `peep classes` and others cannot ask this process"
                 )
-        if self._reread is not None:
+        if self._reload is not None or self._reread is not None:
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up, self._reread)
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     async def close(self) -> None:
-        """Take the socket away."""
+        """Take the socket away, and give up what is being loaded."""
+        if self._reloading is not None:
+            self._reloading.cancel()
+            await asyncio.gather(self._reloading, return_exceptions=True)
         if self._server is not None:
             await self._server.close()
 
@@ -79,15 +88,25 @@ class Steering:
             return self._control.handle(request)
         return self._more(request)
 
-    def _hang_up(self, reread: Callable[[], Sequence[str]]) -> None:
+    def _hang_up(self) -> None:
         if self._had_terminal and not _has_terminal():
             # It comes more than once, and a later one must not cut the end short.
             asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.raise_signal(signal.SIGTERM)
-        else:
+        elif self._reload is not None:
+            self._asked = True
+            if self._reloading is None or self._reloading.done():
+                self._reloading = asyncio.create_task(self._reload_all(self._reload))
+        elif self._reread is not None:
             with self._notifier.reloading():
-                self._control.reread(reread)
+                self._control.reread(self._reread)
+
+    async def _reload_all(self, reload: Callable[[], Awaitable[None]]) -> None:
+        with self._notifier.reloading():
+            while self._asked:
+                self._asked = False
+                await reload()
 
 
 def agent_answers(metrics: Metrics) -> Callable[[Request], dict[str, object]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from peep.clock import Clock
+    from peep.config.quiet import QuietSpan
     from peep.protocol.door import ServerConfig
     from peep.reasons import Reason
     from peep.theme import SoundBank, Theme
@@ -36,7 +37,8 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `port` None: 2001, or a free one if that is busy. `journal` None: nothing is
     recorded. `expect` are hosts that must be there, `ephemeral` patterns of those that
-    come and go.
+    come and go. `console` is host and port (None: 2080 or a free one) of the web page,
+    None for none; `controls` the file that keeps what the operator turned.
     """
 
     config: ServerConfig
@@ -52,6 +54,12 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     expect: tuple[str, ...] = ()
     ephemeral: tuple[str, ...] = ()
+    output: str = "null"
+    room: str = "headphones"
+    quiet: tuple[QuietSpan, ...] = ()
+    controls: Path | None = None
+    console: tuple[str, int | None] | None = None
+    token: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +155,7 @@ class ServerApp:
         self._notifier.ready(f"listening on UDP port {self.port}")
         failure = None
         try:
-            failure = await self._watch(stop)
+            failure = await self._watch(works, stop)
         finally:
             self._notifier.stopping()
             await works.close()
@@ -201,11 +209,14 @@ class ServerApp:
                 return bank
         return None
 
-    async def _watch(self, stop: asyncio.Event) -> str | None:
+    async def _watch(self, works: Works, stop: asyncio.Event) -> str | None:
         """Look after the engine until the end; return what went wrong with it."""
         last, failing = None, False
         progress = Progress(self._notifier, self._clock.now())
         while not stop.is_set():
+            gap = self._engine.look()
+            if gap is not None:
+                works.sound_is_back(gap)
             failure = self._engine.failure()
             # Once until it heals: how long it lasts would be a new line every second.
             if failure is not None and not failing:

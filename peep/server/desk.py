@@ -93,10 +93,10 @@ class Desk:
         """Take the pipeline, whose outcomes come back to `outcome`."""
         self._pipeline = pipeline
 
-    def tell(self, what: str) -> None:
-        """Note what befell this server itself: it started, or ended."""
+    def tell(self, what: str, detail: str = "") -> None:
+        """Note what befell this server itself: it started, was muted, or ended."""
         self._wall = self._clock.wall()
-        self._write_note(what, "")
+        self._write_note(what, "", detail)
 
     def tell_unheard(self, now: float) -> None:
         """Sound what an earlier process recorded, and ended before it was heard."""
@@ -128,10 +128,12 @@ class Desk:
                     self._tell("peep.agent-back", Tier.NOTABLE, peer.host)
             case AgentLate(peer=peer):
                 self._say(f"agent {peer.host} is late: nothing heard for a lease")
+                self._mixed().late(peer.agent_id.hex(), now)
                 self._roster.late(peer, now, self._wall)
                 self._note("late", peer)
             case AgentReturned(peer=peer):
                 self._say(f"agent {peer.host} is heard again")
+                self._mixed().returned(peer.agent_id.hex())
                 self._roster.returned(peer, now, self._wall)
                 self._note("returned", peer)
             case AgentLost(peer=peer):
@@ -177,11 +179,11 @@ class Desk:
     # -- signals ----------------------------------------------------------------------
 
     def _on_signal(self, event: SignalReceived, now: float) -> None:
-        signal, peer = event.signal, event.peer
+        signal = event.signal
         # An alert without an id is a foreign sender's: it waits for no receipt.
         if type(signal) is not Event or signal.tier is not _ALERT or not signal.origin:
             number = self._record(event, None)
-            self._feed(signal, now, peer.agent_id.hex(), event.age_s, number)
+            self._feed_received(event, now, number)
             return
         key = (agent_number(event.way.identity), signal.origin, signal.serial)
         take = self.alerts.take(key)
@@ -196,7 +198,7 @@ class Desk:
             self._suppress(signal, number)
         else:
             self.again += event.again
-            self._feed(signal, now, peer.agent_id.hex(), event.age_s, number)
+            self._feed_received(event, now, number)
 
     def _record(self, event: SignalReceived, alert: AlertKey | None) -> int:
         if self._journal is None:
@@ -218,14 +220,22 @@ class Desk:
         self._owed.setdefault(way, []).append(alert[1:])
 
     def _suppress(self, signal: Signal, number: int) -> None:
-        assert self._pipeline is not None, "the driver starts after the pipeline"
-        self._pipeline.suppress(signal, Reason.REPEATED, number)
+        self._mixed().suppress(signal, Reason.REPEATED, number)
 
-    def _feed(
-        self, signal: Signal, now: float, origin: str, age_s: float, number: int
+    def _feed_received(self, event: SignalReceived, now: float, number: int) -> None:
+        origin = event.peer.agent_id.hex()
+        self._feed(event.signal, now, origin, event.age_s, number, event.class_name)
+
+    def _feed(  # noqa: PLR0917 - a signal, and all that is known of it
+        self,
+        signal: Signal,
+        now: float,
+        origin: str,
+        age_s: float,
+        number: int,
+        class_name: str = "",
     ) -> None:
-        assert self._pipeline is not None, "the driver starts after the pipeline"
-        self._pipeline.feed(signal, now, origin, age_s, number)
+        self._mixed().feed(signal, now, origin, age_s, number, class_name)
 
     # -- agents -----------------------------------------------------------------------
 
@@ -257,8 +267,11 @@ class Desk:
                 self._journal.drop_host(name)
 
     def _forget(self, peer: Peer) -> None:
+        self._mixed().forget(peer.agent_id.hex())
+
+    def _mixed(self) -> Pipeline:
         assert self._pipeline is not None, "the driver starts after the pipeline"
-        self._pipeline.forget(peer.agent_id.hex())
+        return self._pipeline
 
     def _tell(self, name: str, tier: Tier, host: str, text: str = "") -> None:
         """Feed a signal of Peep's own."""

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from peep.mixer.mixer import Mixer
 from peep.mixer.outcomes import Suppression
+from peep.mixer.room import HEADPHONES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
     from peep.mixer.commands import Command
+    from peep.mixer.controls import Act, Control
     from peep.mixer.outcomes import Outcome
+    from peep.mixer.room import Room
+    from peep.mixer.sounding import Sounding
     from peep.reasons import Reason
     from peep.signals import Signal
     from peep.sound.engine import Engine
@@ -59,23 +63,26 @@ class Pipeline:
         bank: SoundBank,
         rng: Random,
         tell: Callable[[Outcome], None] = lambda _: None,
+        *,
+        room: Room = HEADPHONES,
     ) -> None:
-        self._mixer = Mixer(theme, bank, rng)
+        self._mixer = Mixer(theme, bank, rng, room=room)
         self._engine = engine
         self._tell = tell
         self.tally = Tally()
 
-    def feed(
+    def feed(  # noqa: PLR0917 - a signal, and all that is known of it
         self,
         signal: Signal,
         now: float,
         origin: str = "",
         age_s: float = 0.0,
         number: int = 0,
+        class_name: str = "",
     ) -> None:
         """Take one signal; `number` comes back in its outcome."""
         self.tally.signals += 1
-        self._do(self._mixer.feed(signal, now, origin, age_s, number))
+        self._do(self._mixer.feed(signal, now, origin, age_s, number, class_name))
 
     def suppress(self, signal: Signal, reason: Reason, number: int = 0) -> None:
         """Account for a signal that is not to be mixed at all."""
@@ -86,6 +93,14 @@ class Pipeline:
         """Let whatever came from an origin fall silent."""
         self._do(self._mixer.forget(origin))
 
+    def late(self, origin: str, now: float) -> None:
+        """Take what came from an origin for unknown: it has not been heard lately."""
+        self._do(self._mixer.late(origin, now))
+
+    def returned(self, origin: str) -> None:
+        """Take an origin that was late for heard again."""
+        self._do(self._mixer.returned(origin))
+
     def handle_timer(self, now: float) -> None:
         """Do what has come due."""
         self._do(self._mixer.handle_timer(now))
@@ -93,6 +108,26 @@ class Pipeline:
     def next_timer(self) -> float | None:
         """Return when handle_timer wants to be called, or None."""
         return self._mixer.next_timer()
+
+    def control(self, act: Act, now: float) -> None:
+        """Do what the operator says. Raises PeepError for what makes no sense."""
+        self._do(self._mixer.control(act, now))
+
+    def controls(self, now: float) -> tuple[Control, ...]:
+        """Return what the operator's acts have left in force."""
+        return self._mixer.controls(now)
+
+    def quiet(self, *, on: bool, now: float) -> None:
+        """Let quiet hours begin or end."""
+        self._do(self._mixer.quiet(on, now))
+
+    def restore(self, now: float) -> None:
+        """Tell an engine that is new all that the one before it had been told."""
+        self._do(self._mixer.restore(now))
+
+    def sounding(self, now: float) -> Sounding:
+        """Return what sounds."""
+        return self._mixer.sounding(now)
 
     def finish(self) -> None:
         """Account for what will never sound."""

@@ -11,9 +11,14 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from peep.errors import PeepError
 from peep.journal.journal import Journal
+from peep.mixer.room import ROOMS
 from peep.net import mdns
 from peep.net.class_control import ClassControl
+from peep.net.control import ChangeMix, ListControls
 from peep.net.notify import SILENT
 from peep.net.refusals import Refusals
 from peep.net.steering import Steering
@@ -23,9 +28,11 @@ from peep.protocol.server import ServerProtocol
 from peep.reasons import Reason
 from peep.server import hosts
 from peep.server.desk import Desk
+from peep.server.knobs import Knobs
 from peep.server.meters import server_metrics
 from peep.server.pipeline import Pipeline
 from peep.server.roster import Roster
+from peep.server.view import View
 from peep.sound.engine import SAMPLE_RATE_HZ, Engine
 
 if TYPE_CHECKING:
@@ -33,11 +40,15 @@ if TYPE_CHECKING:
     from random import Random
 
     from peep.clock import Clock
+    from peep.console.serve import ConsoleServer
+    from peep.mixer.controls import Control
+    from peep.mixer.outcomes import Outcome
     from peep.net.control import Request
     from peep.net.endpoint import Endpoint
     from peep.net.notify import Notifier
     from peep.protocol.events import ServerEvent
     from peep.server.app import ServerPlan
+    from peep.sound.engine import Gap
     from peep.theme import SoundBank, Theme
 
 
@@ -85,8 +96,20 @@ class Works:
             heard_s=lambda: engine.meters().frames / SAMPLE_RATE_HZ,
             verbose=plan.verbose,
         )
-        self.pipeline = Pipeline(theme, engine, bank, rng, self.desk.outcome)
+        self.pipeline = Pipeline(
+            theme, engine, bank, rng, self._told, room=ROOMS[plan.room]
+        )
         self.desk.attach(self.pipeline)
+        self.knobs = Knobs(
+            self.pipeline,
+            plan.controls,
+            plan.quiet,
+            clock=clock,
+            say=say,
+            note=self.desk.tell,
+        )
+        self._view = self._make_view(engine)
+        self._console = self._open_console()
         self._driver: UdpDriver[ServerEvent] = UdpDriver(
             self.machine, endpoint, clock, self._on_event
         )
@@ -121,11 +144,24 @@ class Works:
                     f"the key of class {key.class_name} is not used: serve the class "
                     f"with --classes {key.class_name}, or in peep.yaml"
                 )
+        self.knobs.start()
+        if self._console is not None:
+            self._console.start()
+            self._say(f"hear it in a browser: {self._console.address}")
         self._tick()
+
+    def sound_is_back(self, gap: Gap) -> None:
+        """Tell a new engine all that the last had been told, and note the gap."""
+        self.pipeline.restore(self._clock.now())
+        detail = f"{gap.ended - gap.began:.1f} s of silence: {gap.why}"
+        self.desk.tell("sound-back", detail)
+        self._say(f"the sound is back after {detail}")
 
     async def close(self) -> None:
         """Say BYE, and record what is left."""
         await self._steering.close()
+        if self._console is not None:
+            await self._console.close()
         if self._advertising is not None:
             self._advertising.cancel()
             await asyncio.gather(self._advertising, return_exceptions=True)
@@ -164,12 +200,55 @@ class Works:
         self.desk.flush(now)
         if _due(self.pipeline.next_timer(), now):
             self.pipeline.handle_timer(now)
+        if _due(self.knobs.next_timer(), now):
+            self.knobs.handle_timer(now)
         self._driver.kick()
-        times = (self.pipeline.next_timer(), self._roster.next_timer())
+        times = (
+            self.pipeline.next_timer(),
+            self._roster.next_timer(),
+            self.knobs.next_timer(),
+        )
         at = min((t for t in times if t is not None), default=None)
         if at is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, at - now), self._tick)
+
+    def _told(self, outcome: Outcome) -> None:
+        self.desk.outcome(outcome)
+        if self._view is not None:
+            self._view.outcome(outcome)
+
+    def _make_view(self, engine: Engine) -> View | None:
+        if self._plan.console is None or engine.ring is None:
+            return None
+        return View(
+            self.pipeline,
+            engine,
+            self.knobs,
+            clock=self._clock,
+            agents=self.machine.agents,
+            theme=self._theme_name,
+            output=self._plan.output,
+        )
+
+    def _open_console(self) -> ConsoleServer | None:
+        """Return the console that was asked for; without it, the sound goes on."""
+        if self._view is None or self._plan.console is None:
+            return None
+        try:
+            # Loaded only where it is used: a web server takes its time.
+            from peep.console.serve import ConsoleServer  # noqa: PLC0415
+
+            host, number = self._plan.console
+            return ConsoleServer(self._view, host, number, self._plan.token)
+        except PeepError as problem:
+            self._say(f"{problem}; nobody can listen in a browser")
+        except ModuleNotFoundError as missing:
+            self._say(
+                f"the console needs {missing.name}: "
+                "pip install 'peep-auralizer[server]'"
+            )
+        return None
 
     def _settle(self) -> None:
         self.desk.settle()
@@ -197,6 +276,13 @@ class Works:
     # -- classes, and questions -----------------------------------------------------
 
     def _answer(self, request: Request) -> dict[str, object]:
+        match request:
+            case ListControls():
+                return self._mix(self.knobs.controls())
+            case ChangeMix(act=act):
+                controls = self.knobs.act(act)
+                self._come_soon()
+                return self._mix(controls)
         answer = hosts.answer(
             request,
             infos=self.machine.infos,
@@ -229,6 +315,12 @@ class Works:
     def _told_anywhere(self) -> list[str]:
         """Return the classes whose names are not kept within subnets."""
         return [n for n in self.machine.classes if n not in self._plan.config.subnets]
+
+    def _mix(self, controls: tuple[Control, ...]) -> dict[str, object]:
+        return {
+            "controls": msgspec.to_builtins(controls),
+            "words": self.knobs.in_words(),
+        }
 
     def _more(self) -> bool:
         return bool(self._plan.config.subnets)

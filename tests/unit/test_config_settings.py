@@ -61,10 +61,11 @@ agent:
   interfaces: [eth0]
   server: {host: noc, port: 2003}
   sources: [{tail: /x}, {kind: tail, path: /y, from_start: true}, system]
-  rules: [sshd, mine.yaml, /abs/other.yaml]
+  rules: [sshd, mine.yaml, /abs/other.yaml, all]
   groups: [sshd]
   exclude: [noise]
   spool: {max_alerts: 5, max_mib: 1}
+  lag_max: 0
 """
     assert load_settings(written(tmp_path, text), KINDS) == Settings(
         server=ServerSettings(
@@ -87,10 +88,11 @@ agent:
             interfaces=("eth0",),
             server=("noc", 2003),
             sources=(("/x", False), ("/y", True), "system"),
-            rules=("sshd", str(tmp_path / "mine.yaml"), "/abs/other.yaml"),
+            rules=("sshd", str(tmp_path / "mine.yaml"), "/abs/other.yaml", "all"),
             groups=("sshd",),
             exclude=("noise",),
             spool=SpoolSettings(max_alerts=5, max_mib=1),
+            lag_max=0,
         ),
     )
 
@@ -117,6 +119,7 @@ def test_outputs_are_named_or_have_a_name(tmp_path, output):
         ("server: {output: nul}", "unknown 'nul' (did you mean 'null'?)"),
         ("server: {dumb_networks: [10.0.0.1/8]}", "'10.0.0.1/8' is no network"),
         ("server: {interfaces: {}}", "interfaces: expected a list, found a mapping"),
+        ("agent: {lag_max: -1}", "lag_max: -1 is not in 0 … 100000"),
         ("agent: {host: 'a b'}", "host: 'a b' is no host name"),
         ("agent: {server: {port: 1}}", "server.host: missing"),
         ("agent: {server: noc}", "server: expected a mapping, found text: 'noc'"),

@@ -2,7 +2,7 @@
 
 import random
 
-from test_mixer import ALERT, BANK, THEME
+from test_mixer import ALERT, BANK, COMMON, THEME, kinds
 
 from peep.mixer.commands import Level, Play
 from peep.mixer.outcomes import Cue, Suppression
@@ -31,12 +31,12 @@ def test_a_signal_becomes_a_command_and_is_counted():
 
 def test_what_waits_when_all_ends_is_counted_too():
     line, _ = pipeline()
-    for _ in range(40):
-        line.feed(ALERT, 0.0)
+    for event in kinds(COMMON, Tier.NOTABLE):
+        line.feed(event, 0.0)
     line.feed(Event(name="ssh"), 0.0)
-    assert line.tally.cues + line.tally.suppressions.total() == 40
+    assert line.tally.cues + line.tally.suppressions.total() == COMMON
     line.finish()
-    assert line.tally.cues + line.tally.suppressions.total() == 41
+    assert line.tally.cues + line.tally.suppressions.total() == COMMON + 1
 
 
 def test_a_lost_agents_states_fade():
@@ -48,9 +48,10 @@ def test_a_lost_agents_states_fade():
 
 def test_what_waited_sounds_when_its_time_comes():
     line, engine = pipeline()
-    for _ in range(40):
-        line.feed(ALERT, 0.0)
+    for event in kinds(COMMON, Tier.NOTABLE):
+        line.feed(event, 0.0)
     line.feed(Event(name="ssh"), 0.0)
+    assert len(engine.commands) == COMMON
     line.handle_timer(line.next_timer())
     assert engine.commands[-1].sound == "frog"
 
