@@ -19,13 +19,13 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from peep.agent.guarded_child import IDLE, LENGTH, PLACE, Batch, Taken, frame
+from peep.clock import cpu_s
 from peep.rules import Guarded
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Guardian:
     def __init__(
         self, rules: Sequence[Rule], clock: Clock, say: Callable[[str], None]
     ) -> None:
+        import tempfile  # noqa: PLC0415 - half a megabyte, for rules that few have
+
         self._names = {at: r.name for at, r in enumerate(rules) if r.engine == "re"}
         self._patterns = [(at, rules[at].match) for at in self._names]
         self._clock = clock
@@ -63,12 +65,23 @@ class Guardian:
         self._kills: dict[int, list[float]] = {at: [] for at in self._names}
         self._resting: dict[int, float] = {}  # until when
         self._told: set[str] = set()
+        self._spent_s = 0.0  # by children that have ended
         self.killed = 0
 
-    def __call__(self, texts: Sequence[bytes]) -> list[Guarded | None]:
-        """Say of each text which rule takes it; what cannot be asked takes nothing."""
+    def __call__(
+        self, texts: Sequence[bytes], skipped: Sequence[tuple[int, int]] = ()
+    ) -> list[Guarded | None]:
+        """Say of each text which rule takes it; what cannot be asked takes nothing.
+
+        `skipped` are places of texts, and of rules that are not to take them.
+        """
         with self._lock:
-            return self._ask(list(texts))
+            return self._ask(list(texts), list(skipped))
+
+    def spent_s(self) -> float:
+        """Return the processor time that all of this took in the child."""
+        child = self._child
+        return self._spent_s + (0.0 if child is None else cpu_s(child.pid))
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +99,9 @@ class Guardian:
             self._end()
             self._page.close()
 
-    def _ask(self, texts: list[bytes]) -> list[Guarded | None]:
-        skipped: list[tuple[int, int]] = []
+    def _ask(
+        self, texts: list[bytes], skipped: list[tuple[int, int]]
+    ) -> list[Guarded | None]:
         deaths = 0  # that no line is to blame for
         while True:
             now = self._clock.now()
@@ -150,6 +164,7 @@ class Guardian:
         child, self._child = self._child, None
         if child is None:
             return
+        self._spent_s += cpu_s(child.pid)
         child.kill()
         for pipe in (child.stdin, child.stdout):
             assert pipe is not None, "both are pipes"

@@ -20,6 +20,7 @@ class Identity:
 
     def __init__(self, state_dir: Path) -> None:
         self._fd: int | None = None
+        self.slot = 0
         self.store: Path | None = None  # where its alerts and marks are kept
         self.agent_id = os.urandom(ID_BYTES)
         try:
@@ -49,5 +50,6 @@ class Identity:
             else:
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, self.agent_id, 0)
+            self.slot = slot
             self.store = path.with_suffix(".db")
             return

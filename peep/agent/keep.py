@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from peep.agent.forgetting import Forgetting
 from peep.journal.store import Spooled
 from peep.protocol.outbox import Births, is_alert
 from peep.signals import MAX_ID, Event, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from peep.clock import Clock
     from peep.journal.store import Store
@@ -36,6 +37,7 @@ class Keep:
         self._done: dict[int, None] = {}
         self._stale = False  # the store forgets something with its next commit
         self._told = 0  # dropped alerts that were said
+        self._forgetting: Forgetting | None = None
 
     @property
     def durable(self) -> bool:
@@ -49,6 +51,10 @@ class Keep:
     def marks(self) -> list[Mark]:
         """Return how far an earlier process read."""
         return [] if self._store is None else self._store.marks()
+
+    def follow(self, is_followed: Callable[[Mark], bool]) -> None:
+        """Forget marks that this says no of, in time."""
+        self._forgetting = Forgetting(is_followed, self._clock)
 
     def identified(self, signal: Signal) -> Signal:
         """Return a signal of this process's own with an id, if it is an event."""
@@ -84,6 +90,11 @@ class Keep:
 
     def flush(self) -> Sequence[SignalId]:
         """Write what could wait."""
+        if self._store is not None and self._forgetting is not None:
+            fresh, done = self._forgetting.look(self._store)
+            for mark in fresh:
+                self._marks.setdefault(mark.origin, mark)
+            self._done.update(dict.fromkeys(done))
         waits = self._marks or self._done or self._stale
         return self._write([]) if waits else ()
 
@@ -119,7 +130,12 @@ class Keep:
 
     def _write(self, alerts: Sequence[Spooled]) -> Sequence[SignalId]:
         assert self._store is not None, "who has no store writes nothing"
-        marks, self._marks = list(self._marks.values()), {}
+        wall = self._clock.wall()
+        marks = [
+            msgspec.structs.replace(mark, followed=wall)
+            for mark in self._marks.values()
+        ]
+        self._marks = {}
         done, self._done = list(self._done), {}
         self._stale = False
         return self._store.commit(alerts, marks, done)

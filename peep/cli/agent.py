@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from peep import paths
 from peep.agent import privileges
 from peep.agent.app import AgentApp, AgentPlan
-from peep.agent.guarded import Guardian
 from peep.agent.identity import Identity
-from peep.agent.look import look_around
-from peep.agent.sources import from_text
-from peep.agent.sources.stdin import StdinSpec
+from peep.agent.weight import settle
 from peep.cli import common
+from peep.cli.choosing import chosen, rules_note
+from peep.cli.judging import ceilings, judging, renewal
 from peep.clock import SystemClock
-from peep.config.rulepacks import load_rules, shipped_packs
-from peep.errors import ConfigError
+from peep.errors import ConfigError, PeepError
 from peep.journal.store import Store
 from peep.net.backends import Wanted
 from peep.net.locators import parse_locator
@@ -25,21 +26,23 @@ from peep.net.notify import SILENT, Notifier
 from peep.protocol.agent import AgentConfig
 from peep.protocol.packets import SERVER_PORT
 from peep.protocol.profiles import PROFILES
-from peep.rules import RuleSet, select
 
 if TYPE_CHECKING:
     import argparse
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from peep.config.settings import Settings
     from peep.protocol.keys import ClassKey
-    from peep.rules import Rule
+
+NICE = 10  # as the shipped unit has it
 
 _EXAMPLES = """\
   peep agent                                        look around, find servers, go
   peep agent --source tail:/var/log/auth.log --source system
   tail -f app.log | peep agent --source -           lines from standard input
+  peep agent --once                                 what is new since the last time
+  peep agent --check                                would it work? what would it do?
   peep agent -noautodiscovery -server noc -port 2001   straight to one server
 """
 
@@ -65,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
         "--rules",
         type=common.words,
         metavar="A,B",
-        help="rule packs by name or file (default: all that are shipped)",
+        help="rule packs by name or file, or all (default: those that apply to what "
+        "this host has; all, where sources are named)",
     )
     made.add_argument(
         "--groups", type=common.words, metavar="A,B", help="only rules of these groups"
@@ -104,6 +108,31 @@ def parser() -> argparse.ArgumentParser:
         "-port", "--port", type=common.port, help=f"its port (default: {SERVER_PORT})"
     )
     made.add_argument(
+        "--lag-max",
+        type=common.mebibytes,
+        metavar="MIB",
+        help="skip to near the end of a log of which more is unread; 0 never skips "
+        "(default: 64)",
+    )
+    made.add_argument(
+        "--cpu-max",
+        type=common.percent,
+        metavar="PERCENT",
+        help="take no more of one processor core; 0 is no ceiling (default: 10)",
+    )
+    made.add_argument(
+        "--once",
+        action="store_true",
+        help="read what is there, send it, wait for receipts, and end: for cron",
+    )
+    made.add_argument(
+        "--check",
+        action="store_true",
+        help="say what would be followed, by which rules, and whether a server "
+        "answers; change nothing",
+    )
+    made.add_argument("--json", action="store_true", help="print the check as JSON")
+    made.add_argument(
         "--user",
         metavar="NAME",
         help="started by root: work as this user, who may read what the groups adm and "
@@ -118,8 +147,13 @@ def make(
     interfaces: Sequence[str],
     keys: tuple[ClassKey, ...],
     notifier: Notifier = SILENT,
+    *,
+    is_guest: bool = True,
 ) -> tuple[AgentApp, Identity]:
-    """Return the agent that options and configuration ask for, and its identity."""
+    """Return the agent that options and configuration ask for, and its identity.
+
+    One that is no guest on its host has no ceilings: it shares its process.
+    """
     wanted, network = settings.agent, settings.network
     if args.dumb and not args.server and wanted.server is None:
         raise ConfigError(["-noautodiscovery needs -server HOST"])
@@ -128,22 +162,14 @@ def make(
     server = wanted.server
     if args.server:
         server = (args.server, args.port or SERVER_PORT)
-    specs = wanted.sources
-    if args.source:
-        specs = tuple(from_text(text) for text in args.source)
-        if sum(isinstance(spec, StdinSpec) for spec in specs) > 1:
-            raise ConfigError(["--source -: standard input can be read only once"])
-    elif not specs:
-        specs = tuple(look_around())
-    rules = load_rules(args.rules or wanted.rules or shipped_packs())
+    found = chosen(args, wanted)
     host = args.host or wanted.host or common.host_name()
-    rules = select(
-        rules,
-        args.groups or wanted.groups,
-        args.exclude or wanted.exclude,
-        host=host,
-    )
+    rules, guard = judging(args, wanted, found.packs, host)
     identity = Identity(paths.state_dir())
+    if args.once and identity.slot:
+        identity.release()
+        raise PeepError("another agent of this user is at work: nothing was read")
+    cpu_max, memory_max_bytes = ceilings(args, wanted) if is_guest else (0.0, 0)
     config = AgentConfig(
         agent_id=identity.agent_id,
         host=host,
@@ -159,7 +185,7 @@ def make(
         interfaces=tuple(interfaces),
         hops=network.multicast_ttl,
         server=server,
-        sources=specs,
+        sources=_from_start(found.sources) if args.once else found.sources,
         wanted=Wanted(
             locators=tuple(
                 parse_locator(text) for text in args.locator or wanted.locators
@@ -169,6 +195,10 @@ def make(
             interfaces=tuple(interfaces),
         ),
         control=common.control_path("agent"),
+        # Once is not a race: what came since the last time is read.
+        lag_max_bytes=0 if args.once else common.lag_max_bytes(args, wanted),
+        cpu_max=cpu_max,
+        memory_max_bytes=memory_max_bytes,
     )
     spool = wanted.spool
     store = None
@@ -188,33 +218,41 @@ def make(
     rng = random.Random()  # noqa: S311
     app = AgentApp(
         plan,
-        RuleSet(
-            rules,
-            redactor=wanted.redact.redactor() if wanted.redact else None,
-            guard=guard_of(rules),
-        ),
+        rules,
         clock=SystemClock(),
         rng=rng,
         say=common.say,
-        reread=_reread(args),
+        guard=guard,
+        load=renewal(args, settings, host, is_guest=is_guest),
         notifier=notifier,
         store=store,
     )
+    # Only now: where it cannot start at all, one line says why.
+    for note in found.notes:
+        common.say(note)
+    if found.choices:
+        common.say(rules_note(found, len(rules.rules)))
     return app, identity
 
 
-def guard_of(rules: Sequence[Rule]) -> Guardian | None:
-    """Return what rules with `engine: re` need; its child ends with this process."""
-    if all(rule.engine != "re" for rule in rules):
-        return None
-    return Guardian(rules, SystemClock(), common.say)
+def _from_start(specs: Sequence[object]) -> tuple[object, ...]:
+    """Have logs that are new read from their beginning: once, there is no later."""
+    # Loaded only where it is used.
+    from peep.agent.sources.tail import TailSpec  # noqa: PLC0415
+
+    return tuple(
+        msgspec.structs.replace(spec, from_start=True)
+        if isinstance(spec, TailSpec)
+        else spec
+        for spec in specs
+    )
 
 
-def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
-    """Return what SIGHUP loads; nothing, where the command line says the classes."""
-    if args.classes:
-        return None
-    return lambda: common.settings(args.config).agent.classes
+def _give_way() -> None:
+    """Let everybody else on this host have the processor first."""
+    with contextlib.suppress(OSError):  # where it is forbidden, a unit has done it
+        if os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
 def _become(user: str) -> None:
@@ -231,27 +269,42 @@ def _become(user: str) -> None:
 def run(argv: Sequence[str]) -> int:
     """Work until stopped, or until every source has ended."""
     args = parser().parse_args(argv)
+    if args.check:
+        # Loaded only where it is used.
+        from peep.cli.agent_check import run_check  # noqa: PLC0415
+
+        return run_check(args)
+    if args.json:
+        raise ConfigError(["--json goes with --check"])
     settings = common.settings(args.config)
     interfaces = args.interfaces or settings.agent.interfaces
     keys = common.load_keys()
     if args.user:
         _become(args.user)
     app, identity = make(args, settings, interfaces, keys, Notifier(os.environ))
+    if ceilings(args, settings.agent)[0]:
+        _give_way()
+    settle()  # and give back what it took to read configuration and rules
 
     async def work(stop: asyncio.Event) -> bool:
         for what in app.following():
-            common.say(f"following {what}")
-        return await app.run(stop)
+            common.say(f"{'reading' if args.once else 'following'} {what}")
+        return await (app.run_once(stop) if args.once else app.run(stop))
 
     try:
-        stopped = common.run_until_stopped(work)
+        worked = common.run_until_stopped(work)
     finally:
         identity.release()
     counted = app.matching
-    common.say(
-        f"{counted.lines} lines read, {counted.matched} matched, {app.signals} signals"
-    )
-    if app.signals and not app.heard():
+    said = f"{counted.lines} lines read, {counted.matched} matched, {app.signals} "
+    if args.once:
+        said += f"signals sent, {app.confirmed} alerts confirmed"
+    else:
+        said += "signals"
+    common.say(said)
+    heard = not app.signals or app.heard()
+    if not heard:
         common.say("no server heard any of it")
-        return 0 if stopped else 1
-    return 0
+    if app.too_heavy:
+        return 1
+    return 0 if worked or (heard and not args.once) else 1

@@ -5,26 +5,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import difflib
 import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from peep import paths
 from peep.agent.sources import CHECKS
 from peep.config.joined import load_joined, with_joined
 from peep.config.keyring import load_keyring
-from peep.config.settings import Settings, load_settings
+from peep.config.problems import safe
+from peep.config.settings import MAX_LAG_MIB, Settings, load_settings
 from peep.errors import ConfigError
 from peep.net.control import socket_path
 from peep.protocol.classes import class_problem
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
+    from peep.config.settings import AgentSettings
     from peep.protocol.keys import ClassKey
     from peep.server.app import Summary
 
@@ -32,15 +36,64 @@ T = TypeVar("T")
 
 MIB = 1024 * 1024
 HEADERS_BYTES = 48  # IPv6 and UDP
+USUAL_COLUMNS = 80
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Asks for the terminal's width itself: for that alone argparse loads shutil.
+
+    Which brings half a megabyte, for every option that is declared.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which option may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and exit with 2."""
+        named, _, rest = message.partition(": ")
+        if named == "unrecognized arguments":
+            given = [w.partition("=")[0] for w in rest.split() if w.startswith("-")]
+            known = _options(self)
+            near = [difflib.get_close_matches(w, known, 1) for w in given]
+            meant = dict.fromkeys(found[0] for found in near if found)
+            if meant:
+                message += f" (did you mean {', '.join(meant)}?)"
+        super().error(message)
+
+
+def _columns() -> int:
+    """Return how wide the terminal is; $COLUMNS, if it says so."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(1).columns or USUAL_COLUMNS
+    except OSError:  # no terminal
+        return USUAL_COLUMNS
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options of a parser, and of its verbs."""
+    found: list[str] = []
+    for action in parser._actions:  # noqa: SLF001 - there is no other way to ask
+        found += action.option_strings
+        if isinstance(action.choices, Mapping):
+            for verb in action.choices.values():
+                found += _options(verb)
+    return found
 
 
 def new_parser(command: str, about: str, examples: str) -> argparse.ArgumentParser:
     """Return a parser whose help teaches by example."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"peep {command}",
         description=about,
         epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
 
@@ -96,6 +149,24 @@ def port(text: str) -> int:
     return int(text)
 
 
+def mebibytes(text: str) -> int:
+    """Read a whole number of MiB, or 0."""
+    if not text.isdecimal() or int(text) > MAX_LAG_MIB:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of MiB")
+    return int(text)
+
+
+def percent(text: str) -> float:
+    """Read a share of a whole, 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:  # noqa: PLR2004 - percent
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return value
+
+
 def positive(text: str) -> float:
     """Read a number above zero."""
     try:
@@ -136,6 +207,13 @@ def load_keys() -> tuple[ClassKey, ...]:
     return load_keyring(paths.config_dir() / "keys", os.getuid())
 
 
+def lag_max_bytes(args: argparse.Namespace, wanted: AgentSettings) -> int:
+    """Return how much of one log may be unread; what is read once is read whole."""
+    if args.lag_max is not None:
+        return int(args.lag_max) * MIB
+    return 0 if args.once else wanted.lag_max * MIB
+
+
 def class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return class names that the wire can carry, or refuse them all at once."""
     bad = [f"--classes: {n!r} {why}" for n in names if (why := class_problem(n))]
@@ -151,9 +229,12 @@ def host_name() -> str:
 
 
 def say(line: str) -> None:
-    """Tell the operator something, now, apart from a command's results."""
+    """Tell the operator something, now, apart from a command's results.
+
+    Names of files and what other programs said are in it: it is made safe to print.
+    """
     with contextlib.suppress(OSError):  # a closed pipe, a terminal that is gone
-        print(line, file=sys.stderr, flush=True)
+        print(safe(line), file=sys.stderr, flush=True)
 
 
 def run_until_stopped(

@@ -9,7 +9,7 @@ from pathlib import Path
 from peep import paths
 from peep.agent.sources import CHECKS
 from peep.cli import common
-from peep.cli.agent import guard_of
+from peep.cli.judging import guard_of
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.config.settings import AgentSettings, ServerSettings, load_settings
 from peep.config.themes import load_theme

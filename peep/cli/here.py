@@ -69,9 +69,10 @@ def run(argv: Sequence[str]) -> int:
     args.classes = (key.class_name, "public")
     serving = server.make(args, wanted, LOOPBACK, (key,))
     agent_args = agent.parser().parse_args(["--classes", key.class_name])
+    agent_args.config = args.config  # what SIGHUP reads again
 
     def make_agent() -> AgentApp:
-        return agent.make(agent_args, wanted, LOOPBACK, (key,))[0]
+        return agent.make(agent_args, wanted, LOOPBACK, (key,), is_guest=False)[0]
 
     async def work(stop: asyncio.Event) -> Summary:
         return await here(serving, make_agent, stop, common.say)

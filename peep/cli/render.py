@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.cli import common
-from peep.cli.agent import guard_of
+from peep.cli.judging import guard_of
 from peep.clock import SystemClock
 from peep.config.rulepacks import load_rules, shipped_packs
 from peep.config.themes import load_theme

@@ -24,6 +24,7 @@ from peep.journal.database import (
     identity_of,
     is_broken,
     open_database,
+    open_reader,
     set_aside,
 )
 from peep.loglines import Mark
@@ -72,6 +73,18 @@ _DECODE_MARK = msgspec.msgpack.Decoder(Mark).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
+def read_marks(path: Path) -> list[Mark]:
+    """Return the marks in a store that may be in use; PeepError if there are none."""
+    database = open_reader(path, SHAPE)
+    try:
+        rows = database.execute("SELECT packed FROM marks").fetchall()
+        return [_DECODE_MARK(packed) for (packed,) in rows]
+    except (sqlite3.Error, msgspec.MsgspecError) as problem:
+        raise PeepError(f"{SHAPE.what} {path}: {problem}") from None
+    finally:
+        database.close()
+
+
 class Store:
     """Alerts and marks, kept across restarts as far as the place allows.
 
@@ -118,6 +131,10 @@ class Store:
     def marks(self) -> list[Mark]:
         """Return how far each file was read."""
         return list(self._marks.values())
+
+    def mark(self, origin: int) -> Mark | None:
+        """Return how far one file was read, if that is known."""
+        return self._marks.get(origin)
 
     def commit(
         self,
@@ -271,6 +288,7 @@ class Store:
                 self._add(spooled, _encode(spooled))
         self._new = {key: None for key, _ in ours if key not in found}
         self._moved = set(self._marks)
+        marks.sort(key=lambda mark: mark.followed)  # if too many, those go first
         older = {mark.origin: mark for mark in marks if mark.origin not in self._done}
         self._marks = {**older, **self._marks}
         if not self._loaded:

@@ -9,7 +9,7 @@ import socket
 import pytest
 from test_udp import alone, bound
 
-from peep.agent import app as app_module
+from peep.agent import worker
 from peep.agent.app import AgentApp, AgentPlan
 from peep.agent.sources.system import SystemSpec
 from peep.agent.sources.tail import TailSpec
@@ -91,7 +91,8 @@ class Stage:
             rng=random.Random(1),
             say=self.say,
         )
-        app._sources += sources
+        for source in sources:
+            app.attend("a test", lambda source=source: source)
         return app
 
     @contextlib.contextmanager
@@ -229,11 +230,11 @@ def test_a_server_that_somebody_proposes_is_asked_and_found():
     async def scene(stage):
         with stage.server():
             app = stage.agent(sources=[Lines(b"boom")])
-            app._machine.start = lambda now: None  # it looks for nobody by itself
+            app.uplink.machine.start = lambda now: None  # it looks for nobody by itself
             async with running(app):
-                app._propose(("127.0.0.1", stage.port))
+                app.uplink._propose(("127.0.0.1", stage.port))
                 await stage.until(stage.signals)
-                app._reclassed()
+                app.uplink._reclassed()
         assert f"heard by 127.0.0.1 port {stage.port}, open" in stage.said
 
     play(scene)
@@ -320,7 +321,7 @@ def test_an_agent_says_where_it_cannot_hear_announcements():
 @pytest.fixture
 def quick(monkeypatch):
     """Pauses in which nobody grows old."""
-    monkeypatch.setattr(app_module, "RETRY_S", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(worker, "RETRY_S", (0.01, 0.02, 0.05))
 
 
 def test_a_source_that_fails_is_said_once_and_tried_again_while_others_go_on(
@@ -424,7 +425,7 @@ def test_what_the_protocol_tells_is_said_to_people(events, said):
         app = stage.agent(sources=[Lines()])
         async with running(app):
             for event in events:
-                app._tell(event, 0.0)
+                app.uplink._tell(event, 0.0)
             assert stage.said == said
 
     play(scene)

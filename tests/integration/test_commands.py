@@ -364,6 +364,11 @@ def test_render_accounts_for_every_line_and_gives_the_same_bytes_again(tmp_path)
         (("agent", "-server", "x"), 2, "add -noautodiscovery"),
         (("agent", "--source", "tial:/x"), 2, "did you mean 'tail'"),
         (("agent", "--source", "tail:x"), 2, "absolute path"),
+        (("agent", "--source", "tail:/usr"), 2, "say which files, as in /usr/*.log"),
+        (("agent", "--souce", "system"), 2, "did you mean --source?"),
+        (("agent", "-sever", "x"), 2, "did you mean -server?"),
+        (("rules", "list", "--gruops"), 2, "did you mean --groups?"),
+        (("agent", "--lag-max", "1.5"), 2, "not a whole number of MiB"),
         (("agent", "--source", "-", "--source", "stdin"), 2, "only once"),
         (("agent", "--rules", "sduo"), 2, "did you mean 'sudo'"),
         (("agent", "--classes", "a b"), 2, "'a b' is not 1 to 64"),
@@ -466,12 +471,10 @@ def test_a_port_that_was_asked_for_and_is_busy_is_an_error(tmp_path):
     assert done.stderr == f"peep: UDP port {port} is busy\n"
 
 
-def test_a_log_that_cannot_be_followed_is_said_and_the_rest_goes_on(
-    start, classes, tmp_path
-):
+def test_a_log_that_cannot_be_followed_is_said_and_the_rest_goes_on(start, classes):
     agent = start(
         *("agent", "--interfaces=lo", classes),
-        *(f"--source=tail:{tmp_path}", "--source=system"),
+        *("--source=tail:/dev/null", "--source=system"),
     )
     agent.expect("not a regular file")
     assert agent.process.poll() is None

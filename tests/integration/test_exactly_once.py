@@ -65,7 +65,7 @@ rules:
 """
 AGENT = f"""\
 network: {{allow: {{networks: [{NETWORK}]}}}}
-agent: {{spool: {{max_alerts: {2 * ALERTS}}}}}
+agent: {{spool: {{max_alerts: {2 * ALERTS}}}, cpu_max: 0}}
 """
 HEARD = re.compile(r"alert probe\.alert from .*: (alert \d+)")
 ROWS = """\

@@ -104,6 +104,33 @@ def test_after_a_restart_it_goes_on_where_it_was(journal):
     asyncio.run(scene())
 
 
+def test_so_far_is_up_to_the_last_entry_that_is_there(journal):
+    spec = JournaldSpec(directory=str(journal.directory))
+
+    async def so_far(marks):
+        lines = []
+        async with asyncio.timeout(PATIENCE_S):
+            async for batch in JournaldSource(spec, SystemClock(), marks).so_far():
+                lines += batch.lines
+                marks = list(batch.marks)
+        return ends(lines), marks
+
+    async def scene():
+        journal.begin()
+        journal.write("long ago")
+        lines, marks = await so_far([])
+        assert lines == [], "the first time it only notes the end"
+        assert await so_far(marks) == ([], marks)
+        journal.write("one")
+        journal.write("two")
+        lines, marks = await so_far(marks)
+        assert lines == [b"one", b"two"]
+        lines, _ = await so_far(marks)
+        assert lines == []
+
+    asyncio.run(scene())
+
+
 def test_what_programs_log_comes_as_it_is(journal):
     async def scene():
         journal.begin()

@@ -72,7 +72,7 @@ def test_a_unit_says_when_it_is_ready_and_that_it_lives(kind):
     assert "Type=notify" in lines
     assert any(line.startswith("WatchdogSec=") for line in lines)
     assert f"ExecStart=peep {kind}" in lines
-    # Options on the command line would keep SIGHUP from reading the configuration.
+    # What options say stays, whatever the configuration says later.
     assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
 
 

@@ -57,6 +57,24 @@ signals = st.one_of(
 )
 
 
+sizes = st.sampled_from([0, 1, 127, 128, 255, 256, 700])
+extreme_events = st.builds(
+    lambda letter, sizes, **fields: Event(
+        instance=letter * sizes[0], text=letter * sizes[1], **fields
+    ),
+    letter=st.sampled_from(["a", "é", "€", "😀"]),
+    sizes=st.tuples(sizes, sizes),
+    name=st.one_of(names, st.integers(0, 999).map(lambda n: f"{'n' * 61}{n}")),
+    tier=st.sampled_from(Tier),
+    family=st.one_of(st.just(""), st.integers(0, 9).map(lambda n: f"{'f' * 63}{n}")),
+    count=st.sampled_from([1, 127, 128, 65_536, 10**9]),
+    pan=st.sampled_from([-1.0, 0.0, 1.0]),
+    gain_db=st.sampled_from([-60.0, 0.0, 12.0]),
+    origin=st.sampled_from([0, 1, 2**63 - 1]),
+    serial=st.sampled_from([0, 2**32 - 1, 2**32, 2**63 - 1]),
+)
+
+
 @given(bodies, ids, ids, st.integers(0, 2**32 - 1))
 def test_every_packet_comes_out_as_it_went_in(body, sender, session, sequence):
     header = wire.Header(sender, session, sequence)
@@ -118,6 +136,50 @@ def test_a_packet_with_flipped_bits_is_survived(body, data):
     for _ in range(data.draw(st.integers(1, 8))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     survives(bytes(good))
+
+
+@given(
+    st.lists(st.tuples(extreme_events, st.booleans()), max_size=60),
+    st.sampled_from([0.0, 60.0, 1e7, 1e9]),
+    st.booleans(),
+)
+def test_the_largest_events_fit_into_datagrams_and_arrive_in_order(sent, age_s, sealed):
+    now, arrived = 2e9, []
+    batch = [Born(event, now - age_s, again) for event, again in sent]
+    for body in pack(batch, now, 86_400, sealed=sealed):
+        data = wire.encode(wire.Header(b"s" * 8), body)
+        assert len(data) + 16 * sealed <= packets.MAX_DATAGRAM_BYTES
+        parsed = wire.parse(data)
+        arrived += unpack(
+            wire.read(parsed.kind, parsed.body, sealed=sealed), PEER, "public"
+        )
+    assert len(arrived) == len(sent)
+    for got, (event, again) in zip(arrived, sent, strict=True):
+        signal = got.signal
+        assert (signal.name, signal.family, signal.tier, signal.count) == (
+            event.name,
+            event.family,
+            event.tier,
+            event.count,
+        )
+        assert (signal.origin, signal.serial) == (
+            event.origin,
+            event.serial if event.origin else 0,
+        )
+        assert got.again is again
+        assert event.instance.startswith(signal.instance)
+        assert event.text.startswith(signal.text)
+        if not sealed:
+            assert signal.instance == signal.text == ""
+        elif len(event.text.encode()) <= packets.MAX_WIRE_TEXT_BYTES:
+            assert signal.text == event.text
+
+
+def test_datagrams_of_usual_events_are_well_filled():
+    event = Event(name="ssh.login-failed", family="refusal", text="x" * 120, origin=7)
+    bodies = list(pack([Born(event, 0.0)] * 1000, 1.0, 30, sealed=True))
+    sizes = [len(wire.encode(wire.Header(b"s" * 8), body)) for body in bodies]
+    assert min(sizes[:-1]) > packets.MAX_DATAGRAM_BYTES - 2 * 160
 
 
 @given(st.lists(signals, max_size=120))

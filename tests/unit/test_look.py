@@ -1,6 +1,7 @@
 """What an agent finds to follow when nobody has said."""
 
 import contextlib
+import grp
 import gzip
 import os
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from peep.agent.look import MAX_FILES, look_around
+from peep.agent.look import MAX_FILES, complaint, look_around
 from peep.agent.sources.journald import JournaldSpec
 from peep.agent.sources.system import SystemSpec
 from peep.agent.sources.tail import TailSpec
@@ -16,7 +17,7 @@ from peep.agent.sources.tail import TailSpec
 
 def found(directory, run=Path("/nonexistent")) -> list[str]:
     """The paths below a directory that would be followed."""
-    specs = look_around(directory, run)
+    specs = look_around(directory, run).sources
     assert specs[-1] == SystemSpec(), "the system is always looked at"
     assert all(isinstance(spec, TailSpec) for spec in specs[:-1])
     assert not any(spec.from_start for spec in specs[:-1])
@@ -127,8 +128,62 @@ def test_what_may_not_be_read_is_left_out(tmp_path):
     assert names == ["open.log"]
 
 
+def test_what_may_not_be_read_is_named_but_not_what_nobody_would_follow(tmp_path):
+    fill(tmp_path, "open.log", "secret.log", "closed/a.log", "dpkg.log", "notes")
+    for name in ("secret.log", "dpkg.log", "notes", "closed"):
+        (tmp_path / name).chmod(0)
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    with as_nobody():
+        seen = look_around(tmp_path, Path("/nonexistent"))
+    (tmp_path / "closed").chmod(0o755)
+    assert [path.name for path in seen.unreadable] == ["closed", "secret.log"]
+
+
+def test_nothing_is_said_where_all_can_be_read():
+    assert complaint([]) is None
+
+
+def test_the_group_that_may_read_is_named(tmp_path):
+    group = next(g for g in grp.getgrall() if g.gr_gid)
+    fill(tmp_path, "a.log", "b.log", "c.log", "d.log", "e.log")
+    paths = sorted(tmp_path.iterdir())
+    for path in paths:
+        path.chmod(0o640)
+        os.chown(path, -1, group.gr_gid)
+    said = complaint(paths)
+    assert "a.log" in said
+    assert "d.log" not in said
+    assert "and 2 more" in said
+    assert f"usermod -aG {group.gr_name} " in said
+
+
+def test_what_only_root_may_read_needs_root(tmp_path):
+    fill(tmp_path, "a.log")
+    (tmp_path / "a.log").chmod(0o600)
+    assert complaint([tmp_path / "a.log"]).endswith(": only root may")
+    assert complaint([tmp_path / "gone.log"]).endswith(": only root may")
+
+
+def test_who_has_no_name_is_told_by_number(tmp_path, monkeypatch):
+    group = next(g for g in grp.getgrall() if g.gr_gid)
+    fill(tmp_path, "a.log")
+    (tmp_path / "a.log").chmod(0o640)
+    os.chown(tmp_path / "a.log", -1, group.gr_gid)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    assert "#4000000" in complaint([tmp_path / "a.log"])
+
+
 def test_this_host_can_be_looked_at():
-    assert look_around()[-1] == SystemSpec()
+    assert look_around().sources[-1] == SystemSpec()
+
+
+def test_the_logs_of_the_system_are_told_from_those_of_programs(tmp_path):
+    fill(tmp_path, "auth.log", "nginx/access.log")
+    seen = look_around(tmp_path, Path("/nonexistent"))
+    assert [path.name for path in seen.logs] == ["auth.log", "access.log"]
+    assert [path.name for path in seen.system_logs] == ["auth.log"]
+    assert not seen.journal
 
 
 @pytest.fixture
@@ -147,7 +202,7 @@ def booted(tmp_path, monkeypatch):
 
 
 def looked(host) -> list[object]:
-    return look_around(host / "log", host / "run")
+    return list(look_around(host / "log", host / "run").sources)
 
 
 def test_where_the_journal_is_all_there_is_it_is_followed(booted):
@@ -189,3 +244,26 @@ def test_without_systemd_or_its_journal_there_is_none(booted, missing):
     path = booted / missing
     path.rmdir() if path.is_dir() else path.unlink()
     assert looked(booted) == [SystemSpec()]
+
+
+def test_a_journal_that_may_not_be_read_is_named(booted):
+    journal = booted / "log/journal/0123/system.journal"
+    journal.chmod(0)
+    booted.chmod(0o755)
+    for parent in list(booted.parents)[:2]:
+        parent.chmod(0o755)
+    with as_nobody():
+        seen = look_around(booted / "log", booted / "run")
+    assert seen.unreadable == (journal,)
+
+
+def test_what_is_in_the_journal_need_not_be_read_besides(booted):
+    fill(booted / "log", "auth.log", "app.log")
+    for name in ("auth.log", "app.log"):
+        (booted / "log" / name).chmod(0)
+    for path in (booted, *list(booted.parents)[:2]):
+        path.chmod(0o755)
+    with as_nobody():
+        seen = look_around(booted / "log", booted / "run")
+    assert seen.journal
+    assert [path.name for path in seen.unreadable] == ["app.log"]

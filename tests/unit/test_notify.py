@@ -264,7 +264,7 @@ def test_a_hang_up_is_told_to_the_manager_as_a_reload(named):
         control, None, reread, lambda _: None, notifier=Notifier(environ)
     )
     steering._had_terminal = False
-    steering._hang_up(reread)
+    steering._hang_up()
     assert holder.classes == ("db",)
     assert read[0][0].startswith("RELOADING=1\n")
     assert manager.told() == ["READY=1"]

@@ -8,6 +8,7 @@ import pytest
 from wires import AGENT, SERVER, Wires, agent_machine, joined, server_machine
 
 from peep.protocol import packets, wire
+from peep.protocol.batch import Born
 from peep.protocol.dumb import DumbProtocol, Refused
 from peep.protocol.events import (
     AgentJoined,
@@ -22,7 +23,7 @@ from peep.protocol.events import (
     SignalReceived,
 )
 from peep.protocol.links import Stage
-from peep.protocol.mail import MAX_RING
+from peep.protocol.mail import MAX_QUEUE, MAX_RING
 from peep.protocol.packets import PacketType
 from peep.protocol.registry import MAX_DUMB, MAX_PENDING
 from peep.reasons import Reason
@@ -597,6 +598,21 @@ def test_what_the_ring_cannot_hold_is_counted_when_a_queue_returns_to_it():
     wires.kill(SERVER)
     wires.run(31)
     assert agent.overflowed == 44
+
+
+@pytest.mark.parametrize("waiting", [0, 1, MAX_QUEUE])
+def test_more_than_a_queue_holds_is_said_in_order_and_nothing_is_lost(waiting):
+    wires = joined()
+    agent = wires.machines[AGENT]
+    (link,) = agent._links.values()
+    batch = [Born(Event(name=f"e{n}"), wires.now) for n in range(2 * MAX_QUEUE + 5)]
+    agent.send_all(batch[:waiting], wires.now)
+    agent.send_all(batch[waiting:], wires.now)
+    assert 0 < len(link.queue) <= MAX_QUEUE
+    assert link.flush_at is not None
+    wires.run(1)
+    names = [e.signal.name for e in wires.told(SERVER, SignalReceived)]
+    assert names == [born.signal.name for born in batch]
 
 
 def test_a_late_agent_is_heard_again_by_any_word_also_a_signal():

@@ -79,6 +79,9 @@ def text(data: bytes) -> bytes:
             b'<165>1 2026-03-03T09:14:06+01:00 web1 app - - [a@1 x="\\"\\]"][b] hello',
             b"Mar  3 08:14:06 web1 app: hello",
         ),
+        # rsyslog's, whose message begins with the space behind a tag
+        (b"<13>1 - web1 su 7 - -  failed", b"Mar  3 08:14:07 web1 su[7]: failed"),
+        (b"<13>1 - web1 su 7 - -   x", b"Mar  3 08:14:07 web1 su[7]:  x"),
         (b"<165>1 - - - - - -", b"Mar  3 08:14:07 192.0.2.7 "),
         (b"<165>1 - - app - - - x", b"Mar  3 08:14:07 192.0.2.7 app: x"),
         (b'<165>1 - w a 1 - [q x="1"]', b'Mar  3 08:14:07 w a[1]: [q x="1"]'),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from peep.agent.sources.contents import BLOCK_BYTES as READ_BYTES
 from peep.agent.sources.contents import open_contents
 from peep.agent.sources.follow import MAX_OUTGOING, OUTGOING_S, Follower
+from peep.agent.sources.held import MAX_LINES, Held
 from peep.agent.sources.tail import TailSource, TailSpec
 from peep.clock import ManualClock, SystemClock
 from peep.errors import SourceError
@@ -121,11 +123,29 @@ def test_a_line_without_end_is_cut_once_and_the_next_one_is_whole(log, tail):
 
 
 def test_one_look_reads_no_more_than_a_block(log, tail):
-    append(log, b"0123456789abcde\n" * (READ_BYTES // 8))
+    append(log, (b"x" * 255 + b"\n") * (READ_BYTES // 128))
     sizes = []
     while batch := tail.follower.read(0.0, 0.0):
         sizes.append(sum(len(line.text) + 1 for line in batch.lines))
     assert sizes == [READ_BYTES, READ_BYTES]
+
+
+@pytest.mark.parametrize("name", ["app.log", "app.log.1.gz"])
+def test_one_look_tells_no_more_lines_than_are_told_at_a_time(tmp_path, name):
+    path, many = tmp_path / name, b"%d\n\n" * MAX_LINES
+    data = many % tuple(range(MAX_LINES)) + b"\n" * MAX_LINES + b"last"
+    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    held = Held(open_contents(str(path)), "app.log", 1)
+    lines, most = [], 0
+    while found := held.read(0.0, 0.0):
+        most = max(most, len(found))
+        lines += found
+    lines += held.finish(0.0)
+    held.contents.close()
+    assert most == MAX_LINES
+    assert [line.text for line in lines] == data.split(b"\n")
+    assert all(data[line.offset :].startswith(line.text) for line in lines)
+    assert lines[-1].offset == len(data) - len(b"last")
 
 
 def test_a_log_that_appears_later_is_read_from_its_beginning(tmp_path):

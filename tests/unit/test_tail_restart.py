@@ -670,3 +670,45 @@ def test_nothing_but_a_hole_is_nothing_to_tell(log, life):
     assert life.new() == []
     append(log, b"two")
     assert life.new() == [b"two"]
+
+
+def later(*paths: Path) -> None:
+    """Have files changed one after the other, however coarse the disk's clock is."""
+    for path in paths:
+        later.tick += 1
+        os.utime(path, (later.tick, later.tick))
+
+
+later.tick = 1
+
+
+def packed(path: Path) -> None:
+    """What gzip does: another file of the same time, and the old one gone."""
+    status = path.stat()
+    made = Path(f"{path}.gz")
+    made.write_bytes(gzip.compress(path.read_bytes()))
+    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.unlink()
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_log_that_was_never_seen_but_empty_repeats_no_packed_copy(log, renamed):
+    later(log)
+    life = Life(log)
+    assert life.new() == []
+    if renamed:
+        log.rename(log.with_name("app.log.9"))
+    append(log, b"one")
+    later(log)
+    shutil.copyfile(log, log.with_name("app.log.2"))
+    os.truncate(log, 0)
+    shutil.copyfile(log, log.with_name("app.log.1"))
+    later(log.with_name("app.log.2"), log.with_name("app.log.1"), log)
+    assert life.new() == [b"one"]
+    packed(log.with_name("app.log.2"))
+    life.new()
+    life.now += OUTGOING_S * 2
+    life.new()
+    life.restart()
+    assert life.new() == []
+    life.kill()

@@ -44,8 +44,19 @@ class Stream(Protocol):
 
 
 @runtime_checkable
+class Ending(Protocol):
+    """A stream that can also be read up to where it ends now (`peep agent --once`)."""
+
+    def describe(self) -> str:
+        """Return what an operator reads."""
+
+    def so_far(self) -> AsyncIterator[Batch]:
+        """Yield the lines that are there, and end; SourceError if there can be none."""
+
+
+@runtime_checkable
 class Poller(Protocol):
-    """A source of samples."""
+    """A source of samples; one with a true `has_rates` needs two looks for some."""
 
     interval_s: float
 
@@ -75,12 +86,14 @@ Source = Stream | Poller | Prober
 class Kind(msgspec.Struct, frozen=True):
     """A kind that is built in: `check` in its module makes a spec, of that a source.
 
-    `resumes` says that the source takes marks, and goes on where it was.
+    `resumes` says that the source takes marks, and goes on where it was; `lags`, that
+    it may fall behind, and takes a bound for that.
     """
 
     module: str
     source: str
     resumes: bool = False
+    lags: bool = False
 
     def check(self, options: Node) -> Any:  # noqa: ANN401 - each kind has its own spec
         """Return the spec that options ask for; what is wrong goes into the node."""
@@ -90,10 +103,19 @@ class Kind(msgspec.Struct, frozen=True):
         """Say whether a spec is of this kind."""
         return type(spec).__module__ == self._name()
 
-    def open(self, spec: object, clock: Clock, marks: Sequence[Mark]) -> Source:
+    def open(
+        self, spec: object, clock: Clock, marks: Sequence[Mark], lag_max_bytes: int
+    ) -> Source:
         """Make the source that a spec describes."""
         make: Callable[..., Source] = getattr(self._loaded(), self.source)
-        return make(spec, clock, marks) if self.resumes else make(spec, clock)
+        bound = {"lag_max_bytes": lag_max_bytes} if self.lags else {}
+        known = (marks,) if self.resumes else ()
+        return make(spec, clock, *known, **bound)
+
+    def owned(self, specs: Sequence[object]) -> Callable[[Mark], bool]:
+        """Return what says whether a mark is of one of these specs."""
+        made: Callable[[Mark], bool] = self._loaded().owned(specs)
+        return made
 
     def _name(self) -> str:
         return f"{__name__}.{self.module}"
@@ -103,7 +125,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _BUILT_IN: Mapping[str, Kind] = {
-    "tail": Kind("tail", "TailSource", resumes=True),
+    "tail": Kind("tail", "TailSource", resumes=True, lags=True),
     "journald": Kind("journald", "JournaldSource", resumes=True),
     "syslog": Kind("syslog", "SyslogSource"),
     "system": Kind("system", "SystemSource"),
@@ -144,16 +166,38 @@ CHECKS: Mapping[str, Callable[[Node], object]] = _Checks()
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
-def open_source(spec: object, clock: Clock, marks: Sequence[Mark] = ()) -> Source:
+def open_source(
+    spec: object,
+    clock: Clock,
+    marks: Sequence[Mark] = (),
+    *,
+    lag_max_bytes: int = 0,
+) -> Source:
     """Make the source that a spec describes.
 
     `marks` are all that were kept, of whatever source: it finds its own among them.
+    More than `lag_max_bytes` unread of one log are skipped; 0 is no bound.
     """
     if isinstance(spec, plugins.Plugged):
         made: Source = spec.plugin.open(spec.spec, clock, marks)
         return made
     kind = next(kind for kind in _BUILT_IN.values() if kind.made(spec))
-    return kind.open(spec, clock, marks)
+    return kind.open(spec, clock, marks, lag_max_bytes)
+
+
+def followed(specs: Sequence[object]) -> Callable[[Mark], bool]:
+    """Return what says whether a mark is of what one of these follows, or may again.
+
+    What plug-ins keep in marks is their own: where there is one, every mark may be.
+    """
+    if any(isinstance(spec, plugins.Plugged) for spec in specs):
+        return lambda _: True
+    owners = []
+    for kind in _BUILT_IN.values():
+        ours = [spec for spec in specs if kind.resumes and kind.made(spec)]
+        if ours:
+            owners.append(kind.owned(ours))
+    return lambda mark: any(owns(mark) for owns in owners)
 
 
 def from_text(text: str) -> object:

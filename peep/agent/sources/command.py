@@ -144,6 +144,12 @@ class CommandLines(_Run):
         super().__init__(spec, clock)
         self._origin = new_origin()
         self._offset = 0  # over all runs
+        self._ends = False
+
+    def so_far(self) -> AsyncIterator[Batch]:
+        """Yield the lines of one run; SourceError if it fails."""
+        self._ends = True
+        return self.batches()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield the lines of each run at its end, for ever; SourceError if one fails.
@@ -163,6 +169,8 @@ class CommandLines(_Run):
             yield self._batch(bytes(output))
             if failed:
                 raise SourceError(failed)
+            if self._ends:
+                return
             await asyncio.sleep(self.interval_s)
 
     def _batch(self, output: bytes) -> Batch:

@@ -14,11 +14,13 @@ import os
 import zlib
 from stat import S_ISREG
 
+from peep.agent.sources.own import is_own
 from peep.errors import SourceError
 
 BLOCK_BYTES = 256 * 1024  # matching or unpacking so much takes a few milliseconds
 HEAD_BYTES = 256  # of a file's beginning; a log's first line has its time in it
 _RAW_BYTES = 64 * 1024
+_KEPT_BYTES = HEAD_BYTES + BLOCK_BYTES  # one may take less of a block than there was
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say that there is a gzip header
 
 
@@ -92,6 +94,7 @@ class Packed(Plain):
         if begin < 0 or offset > self._at:
             return b""
         found = self._kept[begin : begin + count]
+        self._kept = self._kept[max(0, begin - HEAD_BYTES) :]
         if len(found) < count:
             found += self._more(count - len(found))
         return found
@@ -111,6 +114,11 @@ class Packed(Plain):
     def size(self) -> int:
         """Return how much was unpacked; nobody knows what will follow."""
         return self._at
+
+    def left(self) -> int:
+        """Return how many bytes there are to be unpacked; nobody knows to how many."""
+        read = os.lseek(self._fd, 0, os.SEEK_CUR) - len(self._raw)
+        return max(0, os.fstat(self._fd).st_size - read)
 
     def hole(self) -> int:
         """Return 0: what is packed has no holes."""
@@ -138,20 +146,24 @@ class Packed(Plain):
             parts.append(part)
         found = b"".join(parts)
         self._at += len(found)
-        self._kept = (self._kept + found)[-HEAD_BYTES:]
+        self._kept = (self._kept + found)[-_KEPT_BYTES:]
         return found
 
 
 def open_contents(path: str) -> Plain:
-    """Open a log; OSError, or SourceError if it is no regular file.
+    """Open a log; OSError, or SourceError if it is no regular file, or our own output.
 
     It is the name that says whether it is packed: a log may begin as it likes.
     """
     # Not to wait, should the name have become a FIFO's since it was looked at.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    if not S_ISREG(status.st_mode):
         os.close(fd)
         raise not_regular(path)
+    if is_own((status.st_dev, status.st_ino)):
+        os.close(fd)
+        raise SourceError(f"{path}: this agent writes into it itself")
     return Packed(fd) if path.endswith(".gz") else Plain(fd)
 
 

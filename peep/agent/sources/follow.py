@@ -27,7 +27,8 @@ their end if they were open, and are not found again after a restart. Of packed 
 only gzip's are read.
 
 What was read is never thrown away for an error: a follower that raised goes on where it
-stopped when it is asked again.
+stopped when it is asked again. Where too much is unread (lag.py) it is passed over and
+counted.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ import msgspec
 
 from peep.agent.sources.contents import Packed, Plain
 from peep.agent.sources.held import Held, end_of_lines
+from peep.agent.sources.lag import bound
 from peep.agent.sources.memory import Memory
 from peep.agent.sources.missed import Search
 from peep.agent.sources.name import Name
@@ -45,7 +47,7 @@ from peep.agent.sources.origins import new_origin
 from peep.agent.sources.restart import begin_anew, resume
 from peep.agent.sources.siblings import Sibling, look_around
 from peep.errors import SourceError
-from peep.loglines import Batch, LogLine, Mark
+from peep.loglines import Batch, LogLine, Mark, Skipped
 
 if TYPE_CHECKING:
     import os
@@ -58,7 +60,11 @@ ROUNDS = 5  # looks around, while files are moved on before they can be opened
 
 
 class Follower:
-    """Reads one name; `read` never waits."""
+    """Reads one name; `read` never waits.
+
+    Of more than `lag_max_bytes` unread all but the last is passed over; 0 is no bound.
+    It does not hold before the first time that all was read, where `patient`.
+    """
 
     def __init__(
         self,
@@ -66,9 +72,15 @@ class Follower:
         *,
         from_start: bool = False,
         marks: Sequence[Mark] = (),
+        lag_max_bytes: int = 0,
+        patient: bool = False,
         draw: Callable[[], int] = new_origin,
     ) -> None:
         self.path = path
+        self._lag_max_bytes = lag_max_bytes
+        self._patient = patient
+        self._behind = False  # there was something to read the last time
+        self._skipped = Skipped(0, 0)  # to be told with the next batch
         self._name = Name(path)
         self._skip = not from_start  # what stands there when we come is old
         self._marks = tuple(marks)  # to begin with
@@ -112,6 +124,8 @@ class Follower:
             self._look(wall)
         except SourceError as problem:
             trouble = problem
+        is_bound = self._behind and not self._patient
+        bound(self._held(), self._lag_max_bytes if is_bound else 0)
         for held in self._held():
             unread = held.offset == 0
             try:
@@ -135,6 +149,8 @@ class Follower:
             if held is not self._current and self._has_had_its_time(held, now):
                 lines += self._let_go(held, wall)
         batch = self._packed(lines, progress=progress)
+        self._behind = progress
+        self._patient = self._patient and progress
         if batch is None and trouble is not None:
             raise trouble
         return batch
@@ -162,13 +178,29 @@ class Follower:
         for held in self._held():
             if held.moved():
                 self._moved[held.origin] = held.mark()
+            if not held.is_passing:
+                self._count(held)
+        passed, self._skipped = self._skipped, Skipped(0, 0)
+        skipped = passed if passed.size_bytes else None
         done, self._memory.done = self._memory.done, []
         moved, self._moved = self._moved, {}
-        if not (progress or lines or moved or done):
+        if not (progress or lines or moved or done or skipped):
             return None
         for origin in done:
             moved.pop(origin, None)
-        return Batch(self._name.shown, tuple(lines), tuple(moved.values()), tuple(done))
+        return Batch(
+            self._name.shown,
+            tuple(lines),
+            tuple(moved.values()),
+            tuple(done),
+            skipped,
+        )
+
+    def _count(self, held: Held) -> None:
+        """Tell of what a file has passed over."""
+        skipped = held.take_skipped()
+        if skipped is not None:
+            self._skipped += skipped
 
     # ---- where the name leads ------------------------------------------------
 
@@ -290,6 +322,7 @@ class Follower:
             self._outgoing = [one for one in self._outgoing if one is not held]
             self._current = None if held is self._current else self._current
             self._memory.remember(held)
+            self._count(held)
             held.contents.close()
             return []
         fresh = held.renewed(self._draw())
@@ -302,6 +335,7 @@ class Follower:
         if copy is None:
             # It may still turn up, or a copy that has no more than was read.
             self._memory.remember(held)
+            self._count(held)
             return [] if fresh.offset else held.finish(wall)
         held.move_to(copy)
         self._outgoing.append(held)
@@ -309,9 +343,13 @@ class Follower:
 
     def _let_go(self, held: Held, wall: float) -> list[LogLine]:
         self._outgoing.remove(held)
+        self._count(held)
         lines = held.finish(wall)
         if held.contents.is_gone():
             self._memory.done.append(held.origin)
+        elif not held.offset:
+            # Its mark would bring all that was changed since up again after a restart.
+            self._memory.remember(held)
         else:
             self._moved[held.origin] = held.mark()
             self._memory.keep(held.mark(), held.head)

@@ -15,6 +15,10 @@ and zones may be wrong.
 A line that was told, and whose rest is yet to come (because it was too long, or its
 file seemed to have ended), is not told again: a mark that does not stand at the begin
 of a line stands in such a one.
+
+What has to be passed over (lag.py) is read like the rest, so that all of the above
+holds, but its lines are only counted. The mark waits, and passes it in one step:
+whoever is killed before that passes it over again.
 """
 
 from __future__ import annotations
@@ -27,7 +31,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.agent.sources.contents import BLOCK_BYTES, HEAD_BYTES, Packed, Plain
-from peep.loglines import LineSplitter, LogLine, Mark, Timestamps
+from peep.loglines import (
+    MAX_LINE_BYTES,
+    LineSplitter,
+    LogLine,
+    Mark,
+    Skipped,
+    Timestamps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +46,12 @@ if TYPE_CHECKING:
 TAIL_BYTES = 64  # read twice: enough to see that less, or something else, is there
 SAMPLE_EVERY_BYTES = 4096  # programs begin a log with the same words, but fewer
 MAX_SAMPLES = 16
+MAX_LINES = 2000  # at a time, however short: so many are a few milliseconds' work
 _LAST_LINE_BYTES = 64 * 1024  # a line without end at the end of a file, at most
+PASSED_BLOCK_BYTES = 1024 * 1024  # counting its lines takes half a millisecond
+# More is not worth reading only to be counted: it would push what others need out of
+# the system's memory.
+MAX_COUNTED_BYTES = 1024 * 1024 * 1024
 _DIGEST_BYTES = 16
 
 
@@ -79,6 +95,8 @@ class Held:
         self._quiet_since: float | None = None
         self._samples: list[tuple[int, bytes]] = []
         self._wanted: bytes | None = None  # the tail's digest, of a packed file
+        self._pass_until = 0  # an offset; what lies before it is only counted
+        self._skipped = Skipped(0, 0)
         self.head = self._tail = self._before = b""
         self._lines = LineSplitter(name, origin=origin)
         packed = isinstance(contents, Packed)
@@ -117,12 +135,46 @@ class Held:
         """How far it was read."""
         return self._lines.offset
 
+    @property
+    def is_passing(self) -> bool:
+        """Say whether lines are passed over now."""
+        return self._pass_until > 0
+
+    def unread(self) -> int:
+        """Return how many bytes are to be read; of a packed file, packed ones."""
+        if isinstance(self.contents, Packed):
+            return self.contents.left()
+        size = self.contents.size()
+        if size <= self.offset:
+            return 0
+        return size - (self.offset or self.contents.hole())
+
+    def pass_over(self, but_bytes: int) -> None:
+        """Pass over all that is unread but the lines in the last bytes.
+
+        Where a packed file ends is not known before: it is passed over whole.
+        """
+        if isinstance(self.contents, Packed):
+            self._pass_until = sys.maxsize
+            return
+        until = self.contents.size() - but_bytes
+        found = self.contents.pread(MAX_LINE_BYTES, until - 1).find(b"\n")
+        self._pass_until = until + max(0, found)
+
+    def take_skipped(self) -> Skipped | None:
+        """Return what was passed over since one last asked, if anything."""
+        skipped, self._skipped = self._skipped, Skipped(0, 0)
+        return skipped if skipped.size_bytes else None
+
     def read(self, now: float, wall: float) -> list[LogLine] | None:
         """Return the lines that a block completes; None if nothing came."""
         if self._wanted is not None:
             return self._unpacked(now)
         seen = len(self._tail)
-        block = self.contents.pread(seen + BLOCK_BYTES, self.offset - seen)
+        most = BLOCK_BYTES
+        if self._pass_until:
+            most = min(PASSED_BLOCK_BYTES, self._pass_until - self.offset)
+        block = self.contents.pread(seen + most, self.offset - seen)
         if not block.startswith(self._tail):
             self.rewritten = True
             return None
@@ -130,13 +182,17 @@ class Held:
             self.rewritten = True
             return None
         if len(block) == seen:
+            self._pass_until = 0
             self._quiet_since = now if self._quiet_since is None else self._quiet_since
             return None
         self.stir()
         if self.offset == 0 and block[:1] == b"\0" and (hole := self.contents.hole()):
             self._place(hole)
-            return []
-        return self._feed(block, seen, wall)
+        elif self._pass_until:
+            self._pass(block, seen)
+        else:
+            return self._feed(_bounded(block, seen), seen, wall)
+        return []
 
     def finish(self, wall: float) -> list[LogLine]:
         """Return the last line if it has no newline; it counts as told."""
@@ -160,8 +216,10 @@ class Held:
 
     def moved(self) -> bool:
         """Say whether the mark is another since the last time that one asked."""
-        now = (self.identity, self._lines.begin)
-        if now == self.told_mark:
+        begin = self._lines.begin
+        # Of a file that was not begun its time is all that a restart knows.
+        now = (self.identity, begin or self.changed)
+        if now == self.told_mark or self.is_passing:
             return False
         self.told_mark = now
         return True
@@ -236,9 +294,6 @@ class Held:
     def _feed(self, block: bytes, seen: int, wall: float) -> list[LogLine]:
         base = self.offset - seen
         begin = self._lines.begin
-        if len(self.head) < HEAD_BYTES:
-            self.head = (self.head + block[seen:])[:HEAD_BYTES]
-        self._tail = block[-TAIL_BYTES:]
         old = self.offset < self._old_bytes
         when = min(wall, self._old_when) if old else wall
         lines = self._lines.feed(block[seen:] if seen else block, when)
@@ -247,11 +302,35 @@ class Held:
         if self._lines.begin != begin:
             end = self._lines.begin - base
             self._before = block[max(0, end - TAIL_BYTES) : end]
+        self._note(block, seen)
+        return lines
+
+    def _pass(self, block: bytes, seen: int) -> None:
+        """Count the lines of a block; of very much, only the last are counted."""
+        begin = self._lines.begin
+        uncounted = self._pass_until - self.offset - MAX_COUNTED_BYTES
+        if uncounted > 0 and not isinstance(self.contents, Packed):
+            self._place(self.offset + uncounted)
+            lines = 0
+        else:
+            lines = self._lines.pass_over(block[seen:])
+            self._note(block, seen)
+            self._before = self._tail
+            uncounted = 0
+        self._skipped += Skipped(lines, self._lines.begin - begin, uncounted <= 0)
+        if self.offset >= self._pass_until:
+            self._pass_until = 0
+
+    def _note(self, block: bytes, seen: int) -> None:
+        """Remember by what a block that was read can be known again."""
+        base = self.offset - len(block)
+        if len(self.head) < HEAD_BYTES:
+            self.head = (self.head + block[seen:])[:HEAD_BYTES]
+        self._tail = block[-TAIL_BYTES:]
         last = self._samples[-1][0] if self._samples else 0
         apart = max(SAMPLE_EVERY_BYTES, self.offset // MAX_SAMPLES)
         for at in range(max(last + apart, base + TAIL_BYTES), self.offset + 1, apart):
             self._sample(at, block[at - base - TAIL_BYTES : at - base])
-        return lines
 
     def _dated(self, line: LogLine) -> LogLine:
         """Give a line that stood there before its own time."""
@@ -299,6 +378,13 @@ class Held:
         self._lines = LineSplitter(self._name, offset, origin=self.origin, told=inside)
         self._wanted = None
         return []
+
+
+def _bounded(block: bytes, seen: int) -> bytes:
+    """Return a block without the lines that are too many; they are read next."""
+    if block.count(b"\n", seen) <= MAX_LINES:
+        return block
+    return block[: len(block) - len(block[seen:].split(b"\n", MAX_LINES)[-1])]
 
 
 def _halves(offset: int) -> Iterable[int]:

@@ -19,7 +19,7 @@ from peep.errors import SourceError
 from peep.loglines import MAX_LINE_BYTES, Batch, LineSplitter, LogLine, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from peep.clock import Clock
     from peep.config.document import Node
@@ -65,6 +65,20 @@ def check(options: Node) -> JournaldSpec:
     return spec
 
 
+def owned(specs: Iterable[JournaldSpec]) -> Callable[[Mark], bool]:
+    """Return what says whether a mark is of what one of these asks for."""
+    names = frozenset(map(_name, specs))
+    return lambda mark: mark.path in names
+
+
+def _name(spec: JournaldSpec) -> str:
+    """Return what the mark of these entries bears instead of a path."""
+    asked = msgspec.json.encode(
+        (sorted(spec.units), sorted(spec.identifiers), spec.priority, spec.directory)
+    )
+    return f"journald:{asked.decode()}"
+
+
 class JournaldSource:
     """The stream of the journal's entries, from the last one that was kept."""
 
@@ -73,18 +87,11 @@ class JournaldSource:
     ) -> None:
         self._spec = spec
         self._clock = clock
-        asked = msgspec.json.encode(
-            (
-                sorted(spec.units),
-                sorted(spec.identifiers),
-                spec.priority,
-                spec.directory,
-            )
-        )
-        self._path = f"journald:{asked.decode()}"
+        self._path = _name(spec)
         self._origin = new_origin()
         self._cursor = ""
         self._began = 0.0
+        self._ends = False
         for mark in marks:
             cursor = mark.head.decode("ascii", "replace")
             if mark.path == self._path and is_cursor(cursor):
@@ -103,7 +110,9 @@ class JournaldSource:
         """Return the command that reads from where we are."""
         spec = self._spec
         # Fields longer than 4 KiB would be left out without --all.
-        made = [spec.program, "--output=json", "--all", "--follow", "--no-pager"]
+        made = [spec.program, "--output=json", "--all", "--no-pager"]
+        if not self._ends:
+            made.append("--follow")
         made.append(f"--output-fields={FIELDS}")
         if self._cursor:
             made += [f"--after-cursor={self._cursor}", "--no-tail"]
@@ -118,6 +127,11 @@ class JournaldSource:
             made.append(f"--directory={spec.directory}")
         return made
 
+    def so_far(self) -> AsyncIterator[Batch]:
+        """Yield entries up to the last one that is there, and end."""
+        self._ends = True
+        return self.batches()
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield entries as they come; SourceError when journalctl ends."""
         self._began = self._clock.wall()
@@ -128,6 +142,8 @@ class JournaldSource:
                 if batch is not None:
                     yield batch
             code = await child.ended()
+            if self._ends and code == 0:
+                return
             said = child.complaint() or f"exit code {code}"
         if "cursor" in said.lower() and self._cursor:
             # Of a journal that is gone; its entries are not to be had any more.

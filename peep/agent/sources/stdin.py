@@ -41,6 +41,10 @@ class StdinSource:
         """Return what an operator reads."""
         return "standard input"
 
+    def so_far(self) -> AsyncIterator[Batch]:
+        """Yield lines until the end of the input, which is always to come."""
+        return self.batches()
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield lines as they come, until the end of the input."""
         if sys.stdin is None:  # closed before we began: that is its end

@@ -90,7 +90,8 @@ def _parse_new(
     found: re.Match[bytes], rest: bytes, sender: bytes, arrived: float
 ) -> Parsed:
     data, message = _split_data(rest)
-    message = message.removeprefix(b" ").removeprefix(_BOM)
+    # The second space is rsyslog's: it takes the one behind a tag for the message's.
+    message = message.removeprefix(b" ").removeprefix(_BOM).removeprefix(b" ")
     host, app, pid = (_or_nothing(found[key]) for key in ("host", "app", "pid"))
     when = _sane(found["time"], arrived)
     return Parsed(line(host or sender, app, pid, message or data, when), when)

@@ -172,6 +172,8 @@ def moved(told: dict[str, float], values: dict[str, float]) -> list[str]:
 class SystemSource:
     """Polled: returns the states that changed, and what was crossed."""
 
+    has_rates = True
+
     def __init__(self, spec: SystemSpec, clock: Clock) -> None:
         self.interval_s = spec.interval_s
         self._spec = spec

@@ -26,11 +26,12 @@ from peep.agent.sources.inotify import Changes, Inotify
 from peep.agent.sources.name import shown
 from peep.agent.sources.patterns import expand, is_pattern, mark_of, takes
 from peep.agent.sources.siblings import bases
+from peep.config.problems import safe
 from peep.errors import SourceError
 from peep.loglines import Batch, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from peep.clock import Clock
     from peep.config.document import Node
@@ -59,22 +60,41 @@ def check(options: Node) -> TailSpec:
     path = section["path"].text()
     if path and not path.startswith("/"):
         section["path"].problem("needs an absolute path, such as /var/log/auth.log")
+    elif os.path.isdir(path):  # noqa: PTH112 - a name may be any bytes
+        logs = path.rstrip("/") + "/*.log"
+        section["path"].problem(f"is a directory: say which files, as in {safe(logs)}")
     return TailSpec(path, section["from_start"].flag(default=False))
+
+
+def owned(specs: Iterable[TailSpec]) -> Callable[[Mark], bool]:
+    """Return what says whether a mark is of a log that one of these takes."""
+    paths = [spec.path for spec in specs]
+    names = frozenset(map(shown, paths))
+    patterns = [path for path in paths if is_pattern(path)]
+    return lambda mark: mark.path in names or any(takes(p, mark) for p in patterns)
 
 
 class TailSource:
     """The stream of the lines of one file, or of all that a pattern takes."""
 
     def __init__(
-        self, spec: TailSpec, clock: Clock, marks: Sequence[Mark] = ()
+        self,
+        spec: TailSpec,
+        clock: Clock,
+        marks: Sequence[Mark] = (),
+        *,
+        lag_max_bytes: int = 0,
     ) -> None:
+        """Take up the marks that are of this log; `lag_max_bytes` is for each file."""
         self._spec = spec
+        self._lag_max_bytes = lag_max_bytes
         self._clock = clock
         self._is_pattern = is_pattern(spec.path)
         self._followers: dict[str, Follower] = {}
         self._told: set[str] = set()  # names whose trouble was told of
         self._waiting: dict[str, list[Mark]] = {}
         self._due: dict[Follower, None] = {}
+        self._ends = False  # when all that is there was read
         name = shown(spec.path)
         for mark in marks:
             if takes(spec.path, mark) if self._is_pattern else mark.path == name:
@@ -101,6 +121,11 @@ class TailSource:
             return self._spec.path
         return f"{self._spec.path} ({len(self._followers)} files now)"
 
+    def so_far(self) -> AsyncIterator[Batch]:
+        """Yield lines up to the last one that is there, and end."""
+        self._ends = True
+        return self.batches()
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield lines as they come, for ever; after an error, from where it stopped."""
         self._watched = {}
@@ -122,6 +147,8 @@ class TailSource:
                         await asyncio.sleep(0)
                         began = self._clock.now()
                 if not self._due:
+                    if self._ends:
+                        return
                     await self._wait()
         except asyncio.CancelledError:
             self._close()
@@ -165,7 +192,14 @@ class TailSource:
 
     def _add(self, path: str, *, from_start: bool) -> None:
         marks = self._waiting.pop(shown(path), [])
-        follower = Follower(path, from_start=from_start, marks=marks)
+        follower = Follower(
+            path,
+            from_start=from_start,
+            marks=marks,
+            lag_max_bytes=self._lag_max_bytes,
+            # What was asked for is read, however much it is.
+            patient=self._spec.from_start and not marks,
+        )
         self._followers[path] = follower
         self._due[follower] = None
 

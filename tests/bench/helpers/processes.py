@@ -72,6 +72,7 @@ def server(
     environ = {
         **os.environ,
         "XDG_CONFIG_HOME": str(directory),
+        "XDG_STATE_HOME": str(directory),
         "XDG_RUNTIME_DIR": str(directory),
     }
     options = (

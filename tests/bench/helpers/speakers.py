@@ -81,14 +81,15 @@ def speaker(
     *,
     sealed: bool,
     now: float,
+    key: ClassKey = KEY,
 ) -> Speaker:
-    """Let an agent join; `exchange(data)` returns what the server answered."""
+    """Let an agent join by a key's class; `exchange(data)` gives what was answered."""
     agent_id = rng.randbytes(ID_BYTES)
     config = AgentConfig(
         agent_id=agent_id,
         host=f"host-{agent_id.hex()}",
-        classes=(CLASS,),
-        keys=(KEY,) if sealed else (),
+        classes=(key.class_name,),
+        keys=(key,) if sealed else (),
     )
     machine = AgentProtocol(config, rng)
     machine.start(now)
