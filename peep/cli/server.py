@@ -87,7 +87,7 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="WHERE",
-        help="auto, device, device:NAME, file:PATH or null (default: auto)",
+        help="auto, device, device:NAME, file:PATH, stream or null (default: auto)",
     )
     parser.add_argument(
         "--theme", metavar="NAME", help="a shipped theme or a directory"
@@ -95,7 +95,7 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--room",
         choices=sorted(ROOMS),
-        help="where it is heard (default: headphones)",
+        help="where it is heard (default: room)",
     )
     parser.add_argument(
         "--console",

@@ -52,7 +52,7 @@ PRIVATE_NETWORKS = (
     "fe80::/10",
 )
 _MAX_HOST_LENGTH = 253  # as DNS has it
-_OUTPUTS = ("auto", "device", "null")
+_OUTPUTS = ("auto", "device", "stream", "null")
 _NAMED_OUTPUTS = ("device:", "file:")
 
 Checker = Callable[[Node], object]
@@ -63,7 +63,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Without `port` it takes 2001, or a free one where that is busy; without `lease_s`,
     what the profile has.
-    `output` is auto, device, device:NAME, null or file:PATH. Without `interfaces`,
+    `output` is auto, device, device:NAME, stream, null or file:PATH. Without `interfaces`,
     loopback and those with private addresses are served. Classic (dumb) clients are
     heard from `dumb_networks` only. Hosts in `expect` must be there; those that an
     `ephemeral` pattern (* is any text) means come and go. `journal` None keeps none.
@@ -80,7 +80,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...] = ()
     ephemeral: tuple[str, ...] = ()
     journal: JournalSettings | None = JournalSettings()
-    room: str = "headphones"
+    room: str = "room"
     quiet: tuple[QuietSpan, ...] = ()
     console: ConsoleSettings = ConsoleSettings()
 
@@ -156,10 +156,10 @@ def _server(node: Node, directory: Path) -> ServerSettings:
 
 
 def _room(node: Node) -> str:
-    name = node.text("headphones")
+    name = node.text("room")
     if name not in ROOMS:
         node.problem(f"unknown {shown(name)}{hint(name, tuple(ROOMS))}")
-    return name if name in ROOMS else "headphones"
+    return name if name in ROOMS else "room"
 
 
 def _quiet(node: Node) -> tuple[QuietSpan, ...]:

@@ -55,7 +55,7 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...] = ()
     ephemeral: tuple[str, ...] = ()
     output: str = "null"
-    room: str = "headphones"
+    room: str = "room"
     quiet: tuple[QuietSpan, ...] = ()
     controls: Path | None = None
     console: tuple[str, int | None] | None = None

@@ -9,14 +9,17 @@ from peep.sound.files import SoundWriter
 from peep.sound.timed import Output, TimedOutput
 
 NO_CARD = (
-    "no sound card here: nothing will be heard; write the sound to a file "
+    "no sound card here: hear it in a browser, or write the sound to a file "
     "(./run --out FILE, peep server --output file:FILE)"
 )
-FORMS = "auto, null, device, device:NAME or file:PATH"
+FORMS = "auto, null, stream, device, device:NAME or file:PATH"
 
 
 class OutputSpec(msgspec.Struct, frozen=True):
-    """What was asked for: kind is auto, null, device or file."""
+    """What was asked for: kind is auto, null, stream, device or file.
+
+    null and stream are paced by the clock; stream says that somebody listens from afar.
+    """
 
     kind: str
     argument: str = ""
@@ -25,7 +28,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
 def parse_output(text: str) -> OutputSpec:
     """Read an output as people write it. Raises EngineError that lists the forms."""
     kind, colon, argument = text.partition(":")
-    plain = kind in {"auto", "null", "device"} and not colon
+    plain = kind in {"auto", "null", "stream", "device"} and not colon
     if plain or (kind in {"device", "file"} and argument):
         return OutputSpec(kind, argument)
     raise EngineError(f"unknown output {text!r}; write {FORMS}")
@@ -43,7 +46,7 @@ def next_output(text: str, restarts: int) -> str:
 def open_output(text: str) -> Output:
     """Open an output as people write it. Raises EngineError, one line."""
     spec = parse_output(text)
-    if spec.kind == "null":
+    if spec.kind in {"null", "stream"}:
         return TimedOutput()
     if spec.kind == "file":
         return TimedOutput(SoundWriter(Path(spec.argument)))

@@ -1,8 +1,8 @@
 """How many voices fit real time, beside scsynth and beside a loop in C.
 
 The same job for all three, at 48 kHz in blocks of 256: V voices, each reading one mono
-table of a few seconds, resampled a little, with a gain of its own, panned by equal
-power into a stereo sum, without end. Ours is the product's: its slots, its buses, its
+table of three seconds, resampled a little, with its own gain, panned by equal
+power into a stereo sum, without end. Ours is the product's:its voices, buses,
 limiter and its ring, in one process without a card. scsynth (Debian's
 supercollider-server) renders a score, its own start taken off. C is a loop per voice.
 
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import os
 import resource
 import shutil
@@ -34,10 +33,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from helpers.supercollider import AUDIO, SCALAR, Unit, definition, message, score
+from helpers.chain import pans, rates, table
+from helpers.supercollider import AUDIO, Unit, definition, message, score
 
 RATE_HZ, BLOCK = 48_000, 256
-TABLE_S = 3.0
+CHAIN = Path(__file__).parent / "helpers" / "chain.py"
 COUNTS = (64, 256)
 ALLOWED_CORE = 0.25
 VOICES, LAYERS = 64, 8
@@ -63,60 +63,19 @@ void block(const float *table, long n, voice *v, int voices, float *out) {
 """
 
 
-def table() -> np.ndarray:
-    rng = np.random.default_rng(1)
-    return (0.05 * rng.standard_normal(round(TABLE_S * RATE_HZ))).astype(np.float32)
-
-
-def rates(voices: int) -> list[float]:
-    return [0.94 + 0.12 * k / voices for k in range(voices)]
-
-
-def pans(voices: int) -> list[float]:
-    return [-1 + 2 * k / voices for k in range(voices)]
-
-
 # ---- the three ---------------------------------------------------------------------
 
 
-def ours(voices: int, seconds: float) -> float:
+def ours(*words: object) -> float:
     """CPU seconds; in a process of its own, for pyo has one server a process."""
     done = subprocess.run(
-        [sys.executable, __file__, "--ours", str(voices), str(seconds)],
+        [sys.executable, CHAIN, *map(str, words)],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
-    return float(json.loads(done.stdout))
-
-
-def run_ours(voices: int, seconds: float) -> float:
-    from peep.mixer.commands import Bus
-    from peep.sound.buses import Buses
-    from peep.sound.limiter import Limiter
-    from peep.sound.pyo_engine.server import boot
-    from peep.sound.pyo_engine.graph import _gains, _recording
-    from peep.sound.pyo_engine.voices import Take, Voice
-    from peep.sound.ring import make_ring
-
-    server, view = boot(1)
-    data = _recording(np.tile(table(), max(1, round(seconds / TABLE_S) + 1)))
-    made = [Voice(data) for _ in range(voices)]
-    for voice, rate, pan in zip(made, rates(voices), pans(voices), strict=True):
-        voice.play(Take(data, _gains(-12.0, pan), Bus.EVENTS, rate), 0)
-    buses, limiter, ring = Buses(), Limiter(), make_ring()
-
-    def block() -> None:
-        server.process()
-        ring.write(limiter.process(buses.mix(view)))
-
-    for _ in range(50):
-        block()
-    begin = time.process_time()
-    for _ in range(round(seconds * RATE_HZ / BLOCK)):
-        block()
-    return time.process_time() - begin
+    return float(done.stdout)
 
 
 def scsynth(voices: int, seconds: float, directory: Path) -> float:
@@ -217,43 +176,6 @@ def c_loop(voices: int, seconds: float, directory: Path) -> float:
     return time.process_time() - begin
 
 
-# ---- the whole engine --------------------------------------------------------------
-
-
-def run_engine(seconds: float) -> float:
-    """Return the share of a core that 64 voices and all live layers take."""
-    from peep.config.themes import load_theme
-    from peep.mixer.commands import Bus, Level
-    from peep.sound.master import Master
-    from peep.sound.pyo_engine.graph import Graph, _gains, _recording
-    from peep.sound.pyo_engine.layers import RECIPES
-    from peep.sound.pyo_engine.voices import Take, Voice
-    from peep.sound.ring import make_ring
-    from peep.sound.samples import make_samples
-    from peep.theme import LayerSpec
-    import msgspec
-
-    theme, directory = load_theme("wetland")
-    layers = {name: LayerSpec(name=name, recipe=name) for name in RECIPES}
-    if len(layers) < LAYERS:
-        raise SystemExit(f"there are {len(layers)} recipes of layers, not {LAYERS}")
-    theme = msgspec.structs.replace(theme, layers=layers)
-    graph = Graph(theme, make_samples(theme, directory), 1)
-    data = _recording(np.tile(table(), round(seconds / TABLE_S) + 2))
-    made = [Voice(data) for _ in range(VOICES)]
-    for number, (rate, pan) in enumerate(zip(rates(VOICES), pans(VOICES), strict=True)):
-        made[number].play(Take(data, _gains(-24.0, pan), Bus.EVENTS, rate), 0)
-        graph._sounding[-number - 1] = made[number]
-    master, ring = Master(graph), make_ring()
-    master.apply([Level(name, 0.6, 0.0, 0.0, 0.1) for name in list(layers)[:LAYERS]])
-    for _ in range(100):
-        ring.write(master.block())
-    begin = time.process_time()
-    for _ in range(round(seconds * RATE_HZ / BLOCK)):
-        ring.write(master.block())
-    return (time.process_time() - begin) / seconds
-
-
 def fit(times: dict[int, float], seconds: float) -> float:
     """Return how many voices take a second of CPU a second."""
     few, many = COUNTS
@@ -262,19 +184,17 @@ def fit(times: dict[int, float], seconds: float) -> float:
     return (1 - base) / each
 
 
+def say(line: str) -> None:
+    """Print a line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--ours", nargs=2, metavar=("VOICES", "SECONDS"))
-    parser.add_argument("--engine", type=float, metavar="SECONDS")
     args = parser.parse_args()
-    if args.ours:
-        print(json.dumps(run_ours(int(args.ours[0]), float(args.ours[1]))))
-        return
-    if args.engine:
-        print(json.dumps(run_engine(args.engine)))
-        return
     for program, package in (("scsynth", "supercollider-server"), ("gcc", "gcc")):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is missing: apt-get install {package}")
@@ -284,36 +204,29 @@ def main() -> None:
         directory = Path(name)
         for run in range(args.runs):
             for who, job in (
-                ("peep", lambda v: ours(v, args.seconds)),
+                ("peep", lambda v: ours("voices", v, args.seconds)),
                 ("scsynth", lambda v: scsynth(v, args.seconds, directory)),
                 ("C", lambda v: c_loop(v, args.seconds, directory)),
             ):
                 times = {count: job(count) for count in COUNTS}
                 fits[who].append(fit(times, args.seconds))
-            done = subprocess.run(
-                [sys.executable, __file__, "--engine", str(args.seconds)],
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            )
-            cores.append(float(json.loads(done.stdout)))
+            cores.append(ours("engine", VOICES, LAYERS, args.seconds) / args.seconds)
             told = ", ".join(f"{who} {f[-1]:,.0f}" for who, f in fits.items())
-            print(f"run {run + 1}: {told} voices; engine {cores[-1]:.1%} of a core")
+            say(f"run {run + 1}: {told} voices; engine {cores[-1]:.1%} of a core")
     medians = {who: statistics.median(found) for who, found in fits.items()}
     for who, found in fits.items():
-        print(
+        say(
             f"{who}: {medians[who]:,.0f} voices fit real time "
-            f"({min(found):,.0f}–{max(found):,.0f})"
+            f"({min(found):,.0f} to {max(found):,.0f})"
         )
     core = statistics.median(cores)
-    print(
+    say(
         f"{VOICES} voices and {LAYERS} live layers: {core:.1%} of a core "
-        f"({min(cores):.1%}–{max(cores):.1%})"
+        f"({min(cores):.1%} to {max(cores):.1%})"
     )
-    print(f"RATIO mix-scsynth {medians['peep'] / medians['scsynth']:.3f} 0.8")
-    print(f"RATIO mix-c {medians['peep'] / medians['C']:.3f} 0")
-    print(f"RATIO mix-core {ALLOWED_CORE / core:.3f} 1")
+    say(f"RATIO mix-scsynth {medians['peep'] / medians['scsynth']:.3f} 0.8")
+    say(f"RATIO mix-c {medians['peep'] / medians['C']:.3f} 0")
+    say(f"RATIO mix-core {ALLOWED_CORE / core:.3f} 1")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_an_output_is_read_as_written(text, spec):
 
 @pytest.mark.parametrize("text", ["", "file", "file:", "device:", "nul", "null:x"])
 def test_an_output_that_is_none_is_refused_with_the_forms_there_are(text):
-    with pytest.raises(EngineError, match="auto, null, device, device:NAME or file"):
+    with pytest.raises(EngineError, match="auto, null, stream, device, device:NAME or"):
         parse_output(text)
 
 

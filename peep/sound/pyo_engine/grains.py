@@ -58,9 +58,7 @@ def drops(rng: np.random.Generator) -> Grains:
     return _row(_drop, 256, 1024, rng)
 
 
-def chirps(
-    rng: np.random.Generator, count: int, params: Mapping[str, float]
-) -> Grains:
+def chirps(rng: np.random.Generator, count: int, params: Mapping[str, float]) -> Grains:
     """Return chirps of one cricket, or of several where it is given no pitch."""
 
     def chirp(t_s: Floats, rng: np.random.Generator) -> Floats:
@@ -70,9 +68,7 @@ def chirps(
     return _row(chirp, count, 14_400, rng)
 
 
-def croaks(
-    rng: np.random.Generator, count: int, params: Mapping[str, float]
-) -> Grains:
+def croaks(rng: np.random.Generator, count: int, params: Mapping[str, float]) -> Grains:
     """Return croaks of one frog, or of several where it is given no pitch."""
 
     def croak(t_s: Floats, rng: np.random.Generator) -> Floats:
@@ -87,7 +83,7 @@ def croaks(
 
 
 def waves(rng: np.random.Generator) -> Grains:
-    """Return how waves that break on a shore rise and fall: curves, from 0 to some 1."""
+    """Return how waves on a beach rise and fall: curves from 0 to some 1, and back."""
     return Grains(
         np.concatenate([_wave(1024, rng) for _ in range(24)]).astype(np.float32), 1024
     )
@@ -164,12 +160,14 @@ def _wave(frames: int, rng: np.random.Generator) -> Floats:
     breaks = rng.uniform(0.24, 0.34)
     before = np.clip(share / breaks, 0.0, 1.0)
     after = np.maximum(share - breaks, 0.0)
-    curve = (0.2 * before**2 + 0.8 * before**7) * np.exp(-after / rng.uniform(0.1, 0.17))
+    curve = (0.2 * before**2 + 0.8 * before**7) * np.exp(
+        -after / rng.uniform(0.1, 0.17)
+    )
     # It does not break along its whole length at once.
     knots = rng.uniform(0.55, 1.0, 18)
     unevenness = np.interp(share, np.linspace(0, 1, len(knots)), knots)
     curve *= unevenness * (1 - share**4)
-    return np.asarray(rng.uniform(0.5, 1.0) * curve / curve.max())
+    return np.asarray(rng.uniform(0.65, 1.0) * curve / curve.max())
 
 
 def _puff(

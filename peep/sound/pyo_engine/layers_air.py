@@ -44,11 +44,13 @@ def wind(layer: Layer) -> pyo.PyoObject:
         pitches=(0.75, 1.25),
         level=layer.control((0.023, 0.041, 0.059, 0.082, 0.1)),
     )
-    return mixed(layer, [body, deep, high, whistles, apart(layer, [rustling])], lowest_hz=60)
+    return mixed(
+        layer, [body, deep, high, whistles, apart(layer, [rustling])], lowest_hz=60
+    )
 
 
 def leaves(layer: Layer) -> pyo.PyoObject:
-    """Leaves: single ones that tick and brush, and in gusts the hush of a whole tree."""
+    """Leaves: single ones that tick, and in gusts the hush of a whole tree."""
     speed = _gusts(
         layer,
         mean=(0.16, 0.28, 0.42, 0.58, 0.76),
@@ -106,8 +108,6 @@ def _gusts(layer: Layer, mean: Curve, swing: Curve) -> pyo.PyoObject:
     """Return the speed of a wind that wanders and gusts, some 0…1."""
     walk = layer.keep(pyo.Randi(min=-0.4, max=0.4, freq=0.17))
     gusts = layer.keep(pyo.Randi(min=-0.6, max=1.0, freq=0.6, add=walk))
-    wish = layer.keep(
-        pyo.Sig(gusts, mul=layer.control(swing), add=layer.control(mean))
-    )
+    wish = layer.keep(pyo.Sig(gusts, mul=layer.control(swing), add=layer.control(mean)))
     inert = layer.keep(pyo.Tone(wish, freq=0.8))
     return layer.keep(pyo.Clip(inert, min=0.03, max=1.3))

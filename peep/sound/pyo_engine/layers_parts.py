@@ -10,7 +10,6 @@ and an echo of each comes from across (`apart`), which keeps a layer wide.
 
 import numpy as np
 import pyo
-from numpy.typing import NDArray
 
 from peep.sound.engine import SAMPLE_RATE_HZ
 from peep.sound.pyo_engine.grains import Grains
@@ -24,7 +23,7 @@ _THROWN = (-0.4, 1.4)
 # Not quite to the edges, where a grain in one ear alone would stand out.
 _PLACES = (0.02, 0.98)
 # Grains are heard once more from the other side, as off a bank or trees some 3 m away.
-_ECHO = 0.55
+_ECHO = 0.65
 _ECHOES_S = (0.017, 0.021)
 
 
@@ -70,7 +69,7 @@ def scattered(
     place = layer.keep(pyo.Clip(thrown, min=_PLACES[0], max=_PLACES[1]))
     return layer.keep(
         pyo.Particle(
-            table(grains.array),
+            table(grains),
             _whole(),
             dens=pace,
             pitch=pitch,
@@ -99,7 +98,7 @@ def calling(
     first = layer.keep(pyo.Floor(pick, mul=grains.frames))
     return layer.keep(
         pyo.Particle(
-            table(grains.array),
+            table(grains),
             _whole(),
             dens=rate,
             pitch=pitch,
@@ -129,9 +128,11 @@ def mixed(layer: Layer, parts: list[pyo.PyoObject], lowest_hz: float) -> pyo.Pyo
     return layer.keep(pyo.ButHP(mix, freq=lowest_hz))
 
 
-def table(array: NDArray[np.float32]) -> pyo.DataTable:
-    """Return what pyo reads an array from."""
-    return pyo.DataTable(len(array), init=array.tolist())
+def table(grains: Grains) -> pyo.DataTable:
+    """Return what pyo reads grains from."""
+    # pyo leaves out a grain that would read beyond the end, be it by one sample.
+    padded = np.append(grains.array, np.zeros(grains.frames))
+    return pyo.DataTable(len(padded), init=padded.tolist())
 
 
 def _whole() -> pyo.LinTable:

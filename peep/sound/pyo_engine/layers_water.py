@@ -5,7 +5,14 @@ import pyo
 from peep.sound.engine import SAMPLE_RATE_HZ
 from peep.sound.pyo_engine import grains
 from peep.sound.pyo_engine.layer import Layer
-from peep.sound.pyo_engine.layers_parts import air, apart, churned, mixed, scattered, table
+from peep.sound.pyo_engine.layers_parts import (
+    air,
+    apart,
+    churned,
+    mixed,
+    scattered,
+    table,
+)
 
 
 def stream(layer: Layer) -> pyo.PyoObject:
@@ -61,17 +68,16 @@ def surf(layer: Layer) -> pyo.PyoObject:
     """
     shapes = grains.waves(layer.rng)
     lengths_s = (8.5, 8.2, 7.8, 7.4, 7.0)
-    breaths = [shapes.frames / (length_s * SAMPLE_RATE_HZ) for length_s in lengths_s]
-    slow, a, b, c, quick = breaths
+    a, b, c, d, e = (shapes.frames / (long_s * SAMPLE_RATE_HZ) for long_s in lengths_s)
     pick = layer.keep(pyo.Randh(min=0, max=shapes.count - 0.001, freq=61))
     hurry = layer.control((1 / 8.0, 1 / 7.0, 1 / 6.0, 1 / 4.8, 1 / 3.6))
     come = layer.keep(pyo.Randi(min=0.75, max=1.25, freq=0.3, mul=hurry))
     swell = layer.keep(
         pyo.Particle(
-            table(shapes.array),
+            table(shapes),
             pyo.LinTable([(0, 1.0), (1023, 1.0)], size=1024),
             dens=come,
-            pitch=layer.control((slow, a, b, c, quick)),
+            pitch=layer.control((a, b, c, d, e)),
             pos=layer.keep(pyo.Floor(pick, mul=shapes.frames)),
             dur=layer.control(lengths_s),
             dev=0.02,
@@ -87,7 +93,9 @@ def surf(layer: Layer) -> pyo.PyoObject:
     roar = layer.keep(pyo.Biquad(noise, freq=260, q=0.7, type=2, mul=rumble))
     force = layer.control((2000.0, 2700.0, 3600.0, 4700.0, 6000.0))
     opens_hz = layer.keep(pyo.Sig(wave, mul=force, add=300.0))
-    topple = layer.keep(pyo.Pow(wave, 1.3, mul=layer.control((0.35, 0.5, 0.7, 1.0, 1.3))))
+    topple = layer.keep(
+        pyo.Pow(wave, 1.3, mul=layer.control((0.35, 0.5, 0.7, 1.0, 1.3)))
+    )
     tumbling = layer.keep(pyo.Randi(min=0.6, max=1.0, freq=[7.0, 8.3], mul=topple))
     crash = layer.keep(pyo.Biquad(noise, freq=opens_hz, q=0.6, type=0, mul=tumbling))
     # Foam hisses on where the wave was, and its bubbles burst.

@@ -24,7 +24,9 @@ class Unit(NamedTuple):
 
 def definition(name: str, units: list[Unit]) -> bytes:
     """Return a file of one definition without parameters."""
-    constants = sorted({x for unit in units for x in unit.inputs if isinstance(x, float)})
+    constants = sorted(
+        {x for unit in units for x in unit.inputs if isinstance(x, float)}
+    )
     body = _pstring(name) + struct.pack(">i", len(constants))
     body += struct.pack(f">{len(constants)}f", *constants)
     body += struct.pack(">ii", 0, 0)  # parameters, and their names
@@ -41,7 +43,7 @@ def definition(name: str, units: list[Unit]) -> bytes:
     return b"SCgf" + struct.pack(">ih", 2, 1) + body + struct.pack(">h", 0)
 
 
-def message(address: str, *arguments: int | float | str | bytes) -> bytes:
+def message(address: str, *arguments: float | str | bytes) -> bytes:
     """Return an OSC message."""
     tags, data = ",", b""
     for one in arguments:
