@@ -1,8 +1,9 @@
 """What an agent must not forget: alerts that nobody confirmed, and how far it read.
 
-Both go into one transaction of the store, before the alerts are sent: a file's mark
-passes an alert only when the alert is kept. Marks that no event hangs on may wait, for
-reading those lines again would send nothing.
+Both go into the store before the alerts are sent, the mark in one transaction with the
+last of its alerts: a file's mark passes an alert only when the alert is kept. Where an
+alert is kept and the mark is not, its line is read again, and is the same alert. Marks
+that no event hangs on may wait, for reading those lines again would send nothing.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Keep:
     ) -> Sequence[SignalId]:
         """Keep alerts, and all marks before any event is sent.
 
+        Much may come in parts, with the batch at the last; then nothing of it is to be
+        sent before that one.
         What was folded is sent with no batch of its own, and its lines' marks may wait
         still. Returns the ids of older alerts for which there is no room any more.
         """

@@ -5,7 +5,8 @@ what is binary, compressed or rotated away. What cannot be read for want of righ
 told, and what would mend it.
 
 Where systemd runs and nothing writes its journal into syslog or messages, the journal
-is followed instead; and then not what syslog daemons write besides: it is in there.
+is followed instead; and then not what syslog daemons write besides: it is in there. Nor
+is a log followed whose lines another has as well (doubles.py).
 """
 
 import grp
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from peep.agent.doubles import doubles
 from peep.agent.sources.system import SystemSpec
 from peep.agent.sources.tail import TailSpec
 from peep.config.problems import safe
@@ -40,7 +42,8 @@ _PARTS_OF_SYSLOG = {"secure", "maillog", "cron", "debug"}.union(
 class Seen(msgspec.Struct, frozen=True):
     """What was found: specs of sources; logs, and those of the system among them.
 
-    `unreadable` are logs, directories and journals that we may not read.
+    `unreadable` are logs, directories and journals that we may not read; `doubled` are
+    logs that are not followed, each with the one that has their lines.
     """
 
     sources: tuple[object, ...]
@@ -48,6 +51,7 @@ class Seen(msgspec.Struct, frozen=True):
     system_logs: tuple[Path, ...]
     journal: bool
     unreadable: tuple[Path, ...] = ()
+    doubled: tuple[tuple[Path, Path], ...] = ()
 
 
 def look_around(var_log: Path = Path("/var/log"), run: Path = Path("/run")) -> Seen:
@@ -69,14 +73,16 @@ def look_around(var_log: Path = Path("/var/log"), run: Path = Path("/run")) -> S
             for path in unreadable
             if path.name not in _PARTS_OF_SYSLOG | _ALL_OF_SYSLOG
         ]
-    logs = logs[:MAX_FILES]
     system = _ALL_OF_SYSLOG | _PARTS_OF_SYSLOG
+    doubled = doubles(path for path in logs if path.name in system)
+    logs = [path for path in logs if path not in doubled][:MAX_FILES]
     return Seen(
         (*sources, *(TailSpec(str(path)) for path in logs), SystemSpec()),
         tuple(logs),
         tuple(path for path in logs if path.name in system),
         journal,
         tuple(unreadable),
+        tuple(doubled.items()),
     )
 
 
@@ -98,6 +104,12 @@ def complaint(unreadable: Iterable[Path]) -> str | None:
         f"{' and '.join(groups)} (usermod -aG {joined} {user}), or start as root "
         "with --user"
     )
+
+
+def doubled_note(doubled: Iterable[tuple[Path, Path]]) -> str | None:
+    """Say in one line which logs are not followed, for others have their lines."""
+    said = [f"{safe(part.name)} (in {safe(whole.name)})" for part, whole in doubled]
+    return f"not followed twice: {', '.join(said)}" if said else None
 
 
 def _group(path: Path) -> str | None:

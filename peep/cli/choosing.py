@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from peep.agent.look import complaint, look_around
+from peep.agent.look import complaint, doubled_note, look_around
 from peep.agent.packs import Choice, choose
 from peep.agent.sources import from_text
 from peep.agent.sources.stdin import StdinSpec
@@ -43,8 +43,8 @@ def chosen(args: argparse.Namespace, wanted: AgentSettings) -> Chosen:
         # Whoever names sources may have anything in them.
         return Chosen(sources, packs or shipped_packs())
     seen = look_around()
-    problem = complaint(seen.unreadable)
-    notes = () if problem is None else (problem,)
+    said = (complaint(seen.unreadable), doubled_note(seen.doubled))
+    notes = tuple(note for note in said if note is not None)
     if packs:
         return Chosen(seen.sources, packs, notes)
     choices = tuple(

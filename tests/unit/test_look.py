@@ -28,7 +28,7 @@ def fill(directory, *names: str) -> None:
     for name in names:
         path = directory / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("Nov 21 13:00:00 host program: a line\n")
+        path.write_text(f"Nov 21 13:00:00 host program: a line for {name}\n")
 
 
 def test_logs_here_and_one_level_below_are_found_in_order(tmp_path):

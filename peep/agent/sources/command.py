@@ -20,11 +20,11 @@ from peep.agent.sources.children import Child
 from peep.agent.sources.origins import new_origin
 from peep.config.problems import shown
 from peep.errors import SourceError
-from peep.loglines import Batch, LineSplitter, printable
+from peep.loglines import Batch, LineSplitter, printable, some_lines
 from peep.signals import MAX_TEXT_LENGTH, Event, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from peep.clock import Clock
     from peep.config.document import Node
@@ -166,20 +166,29 @@ class CommandLines(_Run):
                 failed = f"{self._what}: no end after {self._spec.timeout_s:g} s"
             except SourceError as problem:
                 failed = str(problem)
-            yield self._batch(bytes(output))
+            for batch in self._batches(bytes(output)):
+                yield batch
+                await asyncio.sleep(0)
             if failed:
                 raise SourceError(failed)
             if self._ends:
                 return
             await asyncio.sleep(self.interval_s)
 
-    def _batch(self, output: bytes) -> Batch:
+    def _batches(self, output: bytes) -> Iterator[Batch]:
         name = self._what
         splitter = LineSplitter(name, self._offset, origin=self._origin)
         when = self._clock.wall()
-        lines = splitter.feed(output, when) + splitter.finish(when)
-        self._offset = splitter.offset
-        return Batch(name, tuple(line for line in lines if line.text))
+        is_last = False
+        while not is_last:
+            part = some_lines(output)
+            output = output[len(part) :]
+            is_last = not output
+            lines = splitter.feed(part, when)
+            if is_last:
+                lines += splitter.finish(when)
+            self._offset = splitter.offset
+            yield Batch(name, tuple(line for line in lines if line.text))
 
 
 class CommandStatus(_Run):

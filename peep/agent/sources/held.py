@@ -38,6 +38,7 @@ from peep.loglines import (
     Mark,
     Skipped,
     Timestamps,
+    some_lines,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 TAIL_BYTES = 64  # read twice: enough to see that less, or something else, is there
 SAMPLE_EVERY_BYTES = 4096  # programs begin a log with the same words, but fewer
 MAX_SAMPLES = 16
-MAX_LINES = 2000  # at a time, however short: so many are a few milliseconds' work
 _LAST_LINE_BYTES = 64 * 1024  # a line without end at the end of a file, at most
 PASSED_BLOCK_BYTES = 1024 * 1024  # counting its lines takes half a millisecond
 # More is not worth reading only to be counted: it would push what others need out of
@@ -191,7 +191,7 @@ class Held:
         elif self._pass_until:
             self._pass(block, seen)
         else:
-            return self._feed(_bounded(block, seen), seen, wall)
+            return self._feed(some_lines(block, seen), seen, wall)
         return []
 
     def finish(self, wall: float) -> list[LogLine]:
@@ -378,13 +378,6 @@ class Held:
         self._lines = LineSplitter(self._name, offset, origin=self.origin, told=inside)
         self._wanted = None
         return []
-
-
-def _bounded(block: bytes, seen: int) -> bytes:
-    """Return a block without the lines that are too many; they are read next."""
-    if block.count(b"\n", seen) <= MAX_LINES:
-        return block
-    return block[: len(block) - len(block[seen:].split(b"\n", MAX_LINES)[-1])]
 
 
 def _halves(offset: int) -> Iterable[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from peep.agent.sources.origins import new_origin
-from peep.loglines import Batch, LineSplitter
+from peep.loglines import Batch, LineSplitter, some_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +52,11 @@ class StdinSource:
         splitter = LineSplitter("-", origin=new_origin())
         fd = sys.stdin.fileno()
         while data := await _read(fd):
-            yield Batch("-", tuple(splitter.feed(data, self._clock.wall())))
+            while data:
+                part = some_lines(data)
+                data = data[len(part) :]
+                yield Batch("-", tuple(splitter.feed(part, self._clock.wall())))
+                await asyncio.sleep(0)
         yield Batch("-", tuple(splitter.finish(self._clock.wall())))
 
 
