@@ -1,9 +1,9 @@
 """The follower that torture torments: a process of its own, so that it can be killed.
 
-`python -m peep.lab.told LOG STORE` follows as an agent does: what it was told of goes
-into the store together with the marks, in one transaction, before the next lines are
-asked for. After each batch it prints the numbers of the lines that were told; with the
-first one those of its former lives, too.
+`python -m peep.lab.told LOG STORE` follows as an agent with `cpu_max: 0` does: what it
+was told of goes into the store together with the marks, in one transaction, before the
+next lines are asked for. After each batch it prints the numbers of the lines that were
+told; with the first one those of its former lives, too.
 """
 
 import asyncio

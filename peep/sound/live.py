@@ -43,10 +43,14 @@ class Lasting:
         self.ring = make_ring()
         self.keeper = make_keeper()
 
+        self._held = True
+
     def close(self) -> None:
-        """Let go of both."""
-        self.ring.close()
-        os.close(self.keeper)
+        """Let go of both; may be called twice."""
+        if self._held:
+            self._held = False
+            self.ring.close()
+            os.close(self.keeper)
 
 
 class LiveEngine:

@@ -1,6 +1,7 @@
 """The live engine: a process of its own, and what becomes of it when things break."""
 
 import math
+import os
 import select
 import shutil
 import signal
@@ -295,6 +296,14 @@ def test_a_sound_process_answers_what_it_cannot_do(lasting):
         link.send_long(here, setup)
         here.close()
         serve(there, lasting.ring, lasting.keeper)  # and nobody hears it
+
+
+def test_what_lasts_is_let_go_of_once():
+    one = Lasting()
+    one.close()
+    other = os.open(os.devnull, os.O_RDONLY)  # gets the number that is free now
+    one.close()
+    os.close(other)
 
 
 def test_a_message_without_an_end_is_given_up(monkeypatch):

@@ -38,7 +38,7 @@ class Grains(NamedTuple):
     frames: int
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """How many there are."""
         return len(self.array) // self.frames
 
@@ -62,7 +62,10 @@ def chirps(rng: np.random.Generator, count: int, params: Mapping[str, float]) ->
     """Return chirps of one cricket, or of several where it is given no pitch."""
 
     def chirp(t_s: Floats, rng: np.random.Generator) -> Floats:
-        own = {"pitch_hz": 2900 * rng.uniform(0.9, 1.12), "pulses": rng.integers(4, 8)}
+        own = {
+            "pitch_hz": 2900 * rng.uniform(0.9, 1.12),
+            "pulses": float(rng.integers(4, 8)),
+        }
         return _fitted(cricket(rng, {**own, **params}), len(t_s), rng)
 
     return _row(chirp, count, 14_400, rng)

@@ -7,19 +7,17 @@ drive level and pitch together, which is what the ear takes for wind.
 import pyo
 
 from peep.sound.pyo_engine import grains
-from peep.sound.pyo_engine.layer import Curve, Layer
+from peep.sound.pyo_engine.layer import Layer
 from peep.sound.pyo_engine.layers_parts import air, apart, mixed, scattered
 
 
 def wind(layer: Layer) -> pyo.PyoObject:
     """Wind: a wandering, gusting speed drives bands of air, edges that sing, leaves."""
-    speed = _gusts(
-        layer,
-        mean=(0.14, 0.27, 0.42, 0.59, 0.78),
-        swing=(0.08, 0.13, 0.18, 0.22, 0.25),
-    )
+    gusts = _gusts(layer)
+    mean = layer.control((0.14, 0.27, 0.42, 0.59, 0.78))
+    swing = layer.control((0.08, 0.13, 0.18, 0.22, 0.25))
     # A gust crosses from left to right.
-    passing = layer.keep(pyo.Delay(speed, delay=[0.05, 0.45], maxdelay=0.5))
+    passing = _speed(layer, gusts, (0.05, 0.45), mean, swing)
     noise = air(layer)
     power = layer.keep(pyo.Pow(passing, 1.4))
     centre_hz = layer.keep(pyo.Sig(passing, mul=680.0, add=220.0))
@@ -30,13 +28,13 @@ def wind(layer: Layer) -> pyo.PyoObject:
     high = layer.keep(pyo.Biquad(noise, freq=2300, q=0.5, type=2, mul=rush))
 
     # Two edges that sing only when it blows, the right one later.
-    edge = layer.keep(pyo.Delay(speed, delay=[0.1, 1.0], maxdelay=1.1))
+    edge = _speed(layer, gusts, (0.1, 1.0), mean, swing)
     pitch_hz = layer.keep(pyo.Sig(edge, mul=[560.0, 640.0], add=[310.0, 350.0]))
     sings = layer.keep(pyo.Pow(edge, 3.0, mul=0.9))
     whistles = layer.keep(pyo.Biquad(noise, freq=pitch_hz, q=18, type=2, mul=sings))
 
     # Leaves answer two seconds after the gust; the harder it blows the more of them.
-    later = layer.keep(pyo.Delay(speed, delay=2.0, maxdelay=2.1))
+    later = _speed(layer, gusts, (2.0,), mean, swing)
     rustling = scattered(
         layer,
         grains.rustles(layer.rng),
@@ -51,19 +49,18 @@ def wind(layer: Layer) -> pyo.PyoObject:
 
 def leaves(layer: Layer) -> pyo.PyoObject:
     """Leaves: single ones that tick, and in gusts the hush of a whole tree."""
-    speed = _gusts(
-        layer,
-        mean=(0.16, 0.28, 0.42, 0.58, 0.76),
-        swing=(0.1, 0.15, 0.2, 0.24, 0.27),
-    )
-    passing = layer.keep(pyo.Delay(speed, delay=[0.05, 0.65], maxdelay=0.7))
+    gusts = _gusts(layer)
+    mean = layer.control((0.16, 0.28, 0.42, 0.58, 0.76))
+    swing = layer.control((0.1, 0.15, 0.2, 0.24, 0.27))
+    passing = _speed(layer, gusts, (0.05, 0.65), mean, swing)
     noise = air(layer)
     # The crown answers late and evenly, its edges at once.
     hush = layer.keep(pyo.Pow(passing, 2.4, mul=0.5))
     crown = layer.keep(pyo.Biquad(noise, freq=1500, q=0.6, type=2, mul=hush))
     rush = layer.keep(pyo.Pow(passing, 3.4, mul=0.8))
     edges = layer.keep(pyo.Biquad(noise, freq=3600, q=0.7, type=2, mul=rush))
-    few = layer.keep(pyo.Pow(speed, 1.7, mul=480.0))
+    here = _speed(layer, gusts, (0.3,), mean, swing)
+    few = layer.keep(pyo.Pow(here, 1.7, mul=480.0))
     near = scattered(
         layer,
         grains.rustles(layer.rng),
@@ -104,10 +101,28 @@ def hum(layer: Layer) -> pyo.PyoObject:
     return mixed(layer, [body, low, high], lowest_hz=110)
 
 
-def _gusts(layer: Layer, mean: Curve, swing: Curve) -> pyo.PyoObject:
-    """Return the speed of a wind that wanders and gusts, some 0…1."""
-    walk = layer.keep(pyo.Randi(min=-0.4, max=0.4, freq=0.17))
+def _gusts(layer: Layer) -> pyo.PyoObject:
+    """Return gusts that wander, some -1…1, whatever the value."""
+    # Little wander: what is slower than ten seconds must come from the value alone.
+    walk = layer.keep(pyo.Randi(min=-0.2, max=0.2, freq=0.23))
     gusts = layer.keep(pyo.Randi(min=-0.6, max=1.0, freq=0.6, add=walk))
-    wish = layer.keep(pyo.Sig(gusts, mul=layer.control(swing), add=layer.control(mean)))
-    inert = layer.keep(pyo.Tone(wish, freq=0.8))
-    return layer.keep(pyo.Clip(inert, min=0.03, max=1.3))
+    return layer.keep(pyo.Tone(gusts, freq=0.8))
+
+
+def _speed(
+    layer: Layer,
+    gusts: pyo.PyoObject,
+    delays_s: tuple[float, ...],
+    mean: pyo.PyoObject,
+    swing: pyo.PyoObject,
+) -> pyo.PyoObject:
+    """Return how fast it blows where gusts come so late, some 0…1.
+
+    Gusts are late, the value is not: else the layer's gain, which is higher where it
+    blows less, would be there before the air has calmed down, and swell.
+    """
+    late = layer.keep(
+        pyo.Delay(gusts, delay=list(delays_s), maxdelay=max(delays_s) + 0.1)
+    )
+    wish = layer.keep(pyo.Sig(late, mul=swing, add=mean))
+    return layer.keep(pyo.Clip(wish, min=0.03, max=1.3))

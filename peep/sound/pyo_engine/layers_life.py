@@ -28,7 +28,7 @@ def crickets(layer: Layer) -> pyo.PyoObject:
         pace = layer.control(_times((0.85, 1.15, 1.55, 2.05, 2.7), haste))
         human = layer.keep(pyo.Randi(min=0.94, max=1.06, freq=0.9, mul=pace))
         near = layer.control(nearness)
-        turns = layer.keep(pyo.Randi(min=0.45, max=1.0, freq=0.11 + 0.03 * number))
+        turns = layer.keep(pyo.Randi(min=0.8, max=1.0, freq=0.11 + 0.03 * number))
         parts.append(
             calling(
                 layer,
@@ -42,9 +42,9 @@ def crickets(layer: Layer) -> pyo.PyoObject:
     far = scattered(
         layer,
         grains.chirps(layer.rng, 40, {}),
-        density=layer.control((1.2, 4.0, 9.0, 18.0, 34.0)),
+        density=layer.control((2.5, 5.0, 9.5, 18.0, 34.0)),
         pitches=(0.97, 1.05),
-        level=layer.control((0.05, 0.08, 0.11, 0.14, 0.16)),
+        level=layer.control((0.06, 0.085, 0.11, 0.14, 0.16)),
     )
     night = layer.keep(pyo.Biquad(air(layer), freq=1800, q=0.5, type=2, mul=0.004))
     return mixed(layer, [apart(layer, [*parts, far]), night], lowest_hz=300)
@@ -54,16 +54,16 @@ def frogs(layer: Layer) -> pyo.PyoObject:
     """Frogs: one croaks now and then; then they answer, and then all croak at once."""
     zeal = layer.control((0.97, 0.98, 1.0, 1.02, 1.04))
     singers: tuple[tuple[float, float, float, Curve], ...] = (
-        (640.0, 1.0, 0.1, (0.6, 0.6, 0.55, 0.5, 0.45)),
+        (640.0, 1.0, 0.1, (0.45, 0.48, 0.5, 0.5, 0.45)),
         (830.0, 0.8, 0.9, (0.15, 0.45, 0.5, 0.5, 0.45)),
         (560.0, 0.66, 0.75, (0.0, 0.1, 0.35, 0.42, 0.42)),
     )
     parts = []
     for number, (pitch_hz, haste, place, nearness) in enumerate(singers):
         croaks = grains.croaks(layer.rng, 4, {"pitch_hz": pitch_hz})
-        pace = layer.control(_times((0.4, 0.55, 0.8, 1.15, 1.6), haste))
+        pace = layer.control(_times((0.5, 0.62, 0.85, 1.15, 1.6), haste))
         bouts = layer.keep(
-            pyo.Randi(min=0.3, max=1.5, freq=0.13 + 0.04 * number, mul=pace)
+            pyo.Randi(min=0.5, max=1.4, freq=0.13 + 0.04 * number, mul=pace)
         )
         parts.append(
             calling(
@@ -76,14 +76,14 @@ def frogs(layer: Layer) -> pyo.PyoObject:
             )
         )
     # The far bank falls silent and swells again.
-    many = layer.control((1.5, 4.0, 9.0, 18.0, 32.0))
+    many = layer.control((2.5, 5.0, 9.5, 18.0, 32.0))
     chorus = layer.keep(pyo.Randi(min=0.5, max=1.4, freq=0.16, mul=many))
     far = scattered(
         layer,
         grains.croaks(layer.rng, 40, {}),
         density=chorus,
         pitches=(0.94, 1.06),
-        level=layer.control((0.08, 0.11, 0.14, 0.17, 0.19)),
+        level=layer.control((0.1, 0.12, 0.145, 0.17, 0.19)),
     )
     night = layer.keep(pyo.Biquad(air(layer), freq=900, q=0.5, type=2, mul=0.006))
     return mixed(layer, [apart(layer, [*parts, far]), night], lowest_hz=200)

@@ -62,7 +62,7 @@ def scattered(
     pace = layer.keep(pyo.Randh(min=0, max=most, freq=turns))
     # Throwing the dice for every sample would cost more than all the grains; three
     # rates without a common measure keep any two grains from being alike.
-    pick = layer.keep(pyo.Randh(min=0, max=grains.count - 0.001, freq=5003))
+    pick = layer.keep(pyo.Randh(min=0, max=grains.number - 0.001, freq=5003))
     first = layer.keep(pyo.Floor(pick, mul=grains.frames))
     pitch = layer.keep(pyo.Randh(min=pitches[0], max=pitches[1], freq=4001))
     thrown = layer.keep(pyo.Randh(min=_THROWN[0], max=_THROWN[1], freq=4507))
@@ -94,7 +94,7 @@ def calling(
     level: pyo.PyoObject,
 ) -> pyo.PyoObject:
     """Let one animal call from its place (0 left … 1 right), at its own pace in Hz."""
-    pick = layer.keep(pyo.Randh(min=0, max=grains.count - 0.001, freq=61))
+    pick = layer.keep(pyo.Randh(min=0, max=grains.number - 0.001, freq=61))
     first = layer.keep(pyo.Floor(pick, mul=grains.frames))
     return layer.keep(
         pyo.Particle(

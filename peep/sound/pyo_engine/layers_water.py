@@ -69,7 +69,7 @@ def surf(layer: Layer) -> pyo.PyoObject:
     shapes = grains.waves(layer.rng)
     lengths_s = (8.5, 8.2, 7.8, 7.4, 7.0)
     a, b, c, d, e = (shapes.frames / (long_s * SAMPLE_RATE_HZ) for long_s in lengths_s)
-    pick = layer.keep(pyo.Randh(min=0, max=shapes.count - 0.001, freq=61))
+    pick = layer.keep(pyo.Randh(min=0, max=shapes.number - 0.001, freq=61))
     hurry = layer.control((1 / 8.0, 1 / 7.0, 1 / 6.0, 1 / 4.8, 1 / 3.6))
     come = layer.keep(pyo.Randi(min=0.75, max=1.25, freq=0.3, mul=hurry))
     swell = layer.keep(
