@@ -4,7 +4,6 @@ import math
 
 import msgspec
 import numpy as np
-import pyloudnorm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,10 +68,6 @@ def bend(sound):
 def centroid_hz(sound):
     power = np.abs(np.fft.rfft(sound, axis=0)).sum(axis=1) ** 2
     return float((power * np.fft.rfftfreq(len(sound), 1 / 48_000)).sum() / power.sum())
-
-
-def lufs(sound):
-    return pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(sound.astype(float))
 
 
 def onsets(sound):
@@ -294,48 +289,11 @@ def test_a_new_graph_takes_over_from_the_one_before():
 
 
 def test_a_layer_of_an_unknown_recipe_is_refused_by_name():
-    theme = Theme(name="t", layers={"sea": LayerSpec(name="sea", recipe="surf")})
-    with pytest.raises(EngineError, match=r"layer sea: no recipe 'surf'.*stream, wind"):
+    theme = Theme(name="t", layers={"sea": LayerSpec(name="sea", recipe="whale")})
+    with pytest.raises(
+        EngineError, match=r"layer sea: no recipe 'whale'.*rain, stream"
+    ):
         Graph(theme, SAMPLES, 1)
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_grows_louder_and_brighter_with_its_value(layer):
-    loudness, brightness = [], []
-    for value in (0.0, 0.5, 1.0):
-        made = graph(seed=2)
-        made.apply(Level(layer, value, 0.0, 0.0, 0.05))
-        sound = heard(made, 24.0)[2 * SAMPLE_RATE_HZ :]
-        loudness.append(lufs(sound))
-        brightness.append(centroid_hz(sound))
-    assert loudness[1] == pytest.approx(-36, abs=2)
-    assert np.diff(loudness) == pytest.approx([5, 5], abs=2.5)
-    assert brightness[1] > 1.05 * brightness[0]
-    assert brightness[2] > 1.05 * brightness[1]
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_is_wide_and_does_not_repeat(layer):
-    made = graph()
-    made.apply(Level(layer, 0.5, 0.0, 0.0, 0.05))
-    sound = heard(made, 6.0)[SAMPLE_RATE_HZ:]
-    assert abs(np.corrcoef(sound.T)[0, 1]) < 0.8
-    size = 2 ** math.ceil(math.log2(2 * len(sound)))
-    spectrum = np.fft.rfft(sound[:, 0], size)
-    likeness = np.fft.irfft(np.abs(spectrum) ** 2)
-    lags = slice(SAMPLE_RATE_HZ // 2, 4 * SAMPLE_RATE_HZ)
-    assert np.abs(likeness[lags]).max() < 0.1 * likeness[0]
-
-
-def test_a_change_of_level_makes_no_step():
-    made = graph()
-    made.apply(Level("stream", 0.9, 0.0, 0.0, 0.05))
-    steady = heard(made, 2.0)[SAMPLE_RATE_HZ:]
-    changing = []
-    for value in (0.0, 1.0, None, 1.0, 0.3, None, 0.9):
-        made.apply(Level("stream", value, 0.0, 0.0, 0.0))
-        changing.append(heard(made, 0.12))
-    assert bend(np.concatenate(changing)) < 1.5 * bend(steady)
 
 
 def test_a_layer_takes_its_fade_to_get_there():
