@@ -30,6 +30,7 @@ import msgspec
 
 MAX_LINE_BYTES = 64 * 1024  # longer than any sane line, small enough to buffer many
 CUT_MARK = b" [cut]"
+MAX_LINES = 2000  # to be told at a time, however short: some milliseconds' work
 
 _MAX_HEAD_BYTES = 512  # a time stands near the front, if behind a long IPv6 and a user
 _HINT_SLACK_S = 86_400.0  # zones and clocks may differ by a day
@@ -246,6 +247,13 @@ class LineSplitter:
         if len(text) > self._max_bytes:
             return text[: self._max_bytes] + CUT_MARK
         return text.removesuffix(b"\r")
+
+
+def some_lines(block: bytes, begin: int = 0) -> bytes:
+    """Return a block to the end of its first MAX_LINES lines from `begin` on."""
+    if block.count(b"\n", begin) <= MAX_LINES:
+        return block
+    return block[: len(block) - len(block[begin:].split(b"\n", MAX_LINES)[-1])]
 
 
 def split_lines(

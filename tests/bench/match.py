@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from helpers.followed import Run
 
 CORE, OTHER_CORE = 0, 1
-ROUNDS = 7
-LINES = 150_000
+ROUNDS = 5
+LINES = 120_000
 SSHD_LINES = 60_000
 TARGETS = {200: 12, 50: 4}
 FAIL2BAN_TARGET = 10

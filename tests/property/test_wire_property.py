@@ -67,7 +67,7 @@ extreme_events = st.builds(
     name=st.one_of(names, st.integers(0, 999).map(lambda n: f"{'n' * 61}{n}")),
     tier=st.sampled_from(Tier),
     family=st.one_of(st.just(""), st.integers(0, 9).map(lambda n: f"{'f' * 63}{n}")),
-    count=st.sampled_from([1, 127, 128, 65_536, 10**9]),
+    count=st.sampled_from([0, 1, 127, 128, 65_536, 10**9, 10**10]),
     pan=st.sampled_from([-1.0, 0.0, 1.0]),
     gain_db=st.sampled_from([-60.0, 0.0, 12.0]),
     origin=st.sampled_from([0, 1, 2**63 - 1]),
@@ -160,7 +160,7 @@ def test_the_largest_events_fit_into_datagrams_and_arrive_in_order(sent, age_s, 
             event.name,
             event.family,
             event.tier,
-            event.count,
+            max(1, min(10**9, event.count)),
         )
         assert (signal.origin, signal.serial) == (
             event.origin,
@@ -173,6 +173,30 @@ def test_the_largest_events_fit_into_datagrams_and_arrive_in_order(sent, age_s, 
             assert signal.instance == signal.text == ""
         elif len(event.text.encode()) <= packets.MAX_WIRE_TEXT_BYTES:
             assert signal.text == event.text
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_events_whose_every_number_is_large_fit_into_datagrams(sealed):
+    event = Event(
+        name="e",
+        family="f",
+        count=10**9,
+        pan=-1.0,
+        gain_db=-60.0,
+        origin=2**63 - 1,
+        serial=2**63 - 1,
+    )
+    for body in pack([Born(event, -1e9, again=True)] * 200, 0.0, 60, sealed=sealed):
+        data = wire.encode(wire.Header(b"s" * 8), body)
+        assert len(data) + 16 * sealed <= packets.MAX_DATAGRAM_BYTES
+
+
+def test_more_states_than_a_datagram_holds_go_into_several():
+    states = [State(name=f"{'n' * 60}{n}", value=1.0, gain_db=-60.0) for n in range(50)]
+    bodies = list(pack([Born(state, 0.0) for state in states], 0.0, 30))
+    sizes = [len(wire.encode(wire.Header(b"s" * 8), body)) for body in bodies]
+    assert max(sizes) <= packets.MAX_DATAGRAM_BYTES
+    assert [name for body in bodies for name in body.names] == [s.name for s in states]
 
 
 def test_datagrams_of_usual_events_are_well_filled():

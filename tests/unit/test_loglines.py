@@ -7,10 +7,12 @@ import pytest
 from peep.loglines import (
     CUT_MARK,
     MAX_LINE_BYTES,
+    MAX_LINES,
     LineSplitter,
     LogLine,
     Timestamps,
     printable,
+    some_lines,
     split_lines,
 )
 
@@ -27,6 +29,14 @@ def test_lines_know_their_source_offset_and_time():
         LogLine("a.log", 109, b"", 5.0),
     ]
     assert splitter.offset == 114
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b"\nrest", b"rest\n"])
+def test_a_block_of_many_lines_is_taken_some_lines_at_a_time(rest):
+    some = b"\n" * MAX_LINES
+    assert some_lines(some + rest) == some
+    assert some_lines(b"a\nb" + some + rest, 2) == b"a\nb" + some
+    assert some_lines(some[1:] + b"half") == some[1:] + b"half"
 
 
 def test_a_partial_last_line_waits_for_its_rest():

@@ -108,7 +108,7 @@ def run_engine(voices: int, layers: int, seconds: float) -> float:
 
     for number, voice in enumerate(sounding(voices)):
         # More than a mixer uses at a time.
-        graph._sounding[-number - 1] = _Always(voice)  # noqa: SLF001
+        graph._sounding[-number - 1] = _Always(voice)
     master, ring = Master(graph), make_ring()
     master.apply([Level(name, 0.6, 0.0, 0.0, 0.1) for name in names])
     return timed(lambda: ring.write(master.block()), seconds)

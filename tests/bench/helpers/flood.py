@@ -63,7 +63,8 @@ def main() -> None:
     now = CLOCK.now()
     # Ahead of time, so that it does not hold a core while others are measured.
     datagrams = [
-        agents[n % SPEAKERS].datagram(EACH, now) for n in range(int(rate * seconds / EACH))
+        agents[n % SPEAKERS].datagram(EACH, now)
+        for n in range(int(rate * seconds / EACH))
     ]
     tell("ready")
     sys.stdin.readline()
