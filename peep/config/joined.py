@@ -11,7 +11,6 @@ Keys are not in it: they lie beside it in `keys`, a file each.
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -109,6 +108,8 @@ def _locator_problem(locator: str) -> str | None:
 
 
 def _replace(path: Path, text: str) -> None:
+    import tempfile  # noqa: PLC0415 - brings half a megabyte, and few write
+
     # A reader finds the old file or the new one, whatever happens in between.
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

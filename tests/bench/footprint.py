@@ -3,8 +3,10 @@
 Two agents, `peep agent` as it is installed, run side by side for ten minutes with the
 system source and ten logs, leased to one real `peep server` on loopback: one in an open
 class, one in a sealed class that it joined by token. The host is idle: each log gets
-three lines a minute, most of which rules take (helpers/idle_logs.py). Beside them run
-others that watch hosts, on the same logs, where they are installed (helpers/guests.py).
+three lines a minute, most of which rules take (helpers/idle_logs.py). The rules are
+those that an agent takes that looks around on a host with such logs, and the programs
+that write them. Beside them run others that watch hosts, on the same logs, where they
+are installed (helpers/guests.py).
 
     python tests/bench/footprint.py [--minutes N] [--alone]
 
@@ -34,7 +36,9 @@ from helpers.idle_logs import EACH_S, IdleLogs
 from helpers.processes import ending, free_port, server
 from helpers.watched import HEAD, Watched
 
+from peep.agent.packs import choose
 from peep.clock import SystemClock
+from peep.config.rulepacks import shipped_packs
 
 MINUTES = 10.0
 SAMPLE_S = 5.0
@@ -43,6 +47,17 @@ JOIN_LIMIT_S = 60.0
 OPEN_MB, SEALED_MB, PRIVATE_MB = 30.0, 42.0, 25.0
 CPU_PERCENT = 0.5  # of one core
 OPEN, SEALED = "open", "sealed"
+# What writes the logs; the packs that every host needs are taken besides.
+PROGRAMS = (
+    "dhclient",
+    "dovecot",
+    "named",
+    "nginx",
+    "postfix",
+    "postgres",
+    "sshd",
+    "ufw",
+)
 PEEP = Path(sys.executable).with_name("peep")
 CLOCK = SystemClock()
 HEARD = re.compile(r"^heard by .*, (open|sealed)", re.MULTILINE)
@@ -80,11 +95,14 @@ class Host:
             sys.exit(f"peep {words[0]} failed: {done.stderr}")
         return done.stdout
 
-    def agent(self, class_name: str, logs: list[Path]) -> subprocess.Popen[str]:
+    def agent(
+        self, class_name: str, logs: list[Path], packs: list[str]
+    ) -> subprocess.Popen[str]:
         """Start an agent that follows logs and the system."""
         tails = "".join(f"    - tail: {path}\n" for path in logs)
         (self.config / "peep.yaml").write_text(
-            f"agent:\n  classes: [{class_name}]\n  sources:\n    - system\n{tails}"
+            f"agent:\n  classes: [{class_name}]\n  rules: [{', '.join(packs)}]\n"
+            f"  sources:\n    - system\n{tails}"
         )
         with (self.directory / "log").open("w") as log:
             return subprocess.Popen(
@@ -100,6 +118,17 @@ class Host:
     def said(self) -> str:
         """Return what the process has said."""
         return (self.directory / "log").read_text()
+
+
+def packs_for(logs: list[Path], root: Path) -> list[str]:
+    """Return the rule packs that an agent takes on the host that has these logs."""
+    programs = root / "usr" / "sbin"
+    programs.mkdir(parents=True)
+    for name in PROGRAMS:
+        (programs / name).touch()
+    return [
+        choice.pack for choice in choose(shipped_packs(), logs, (), root) if choice.why
+    ]
 
 
 def joined(agents: dict[str, Host], processes: dict[str, subprocess.Popen]) -> None:
@@ -150,13 +179,17 @@ def measure(directory: Path, minutes: float, *, alone: bool) -> dict[str, Watche
     token = served.peep("key", "token", classes[SEALED], "--locator", locator)
     agents[SEALED].peep("join", given=token)
     logs = IdleLogs(directory / "logs", CLOCK.now() + 5.0)
+    packs = packs_for(logs.paths, directory / "root")
+    say(f"rule packs: {', '.join(packs)}")
     limit_s = 60 * minutes + JOIN_LIMIT_S + SETTLE_S + 60
     with contextlib.ExitStack() as stack:
         stack.enter_context(
             ending(server(port, ",".join(classes.values()), served.directory, limit_s))
         )
         running = {
-            kind: stack.enter_context(ending(host.agent(classes[kind], logs.paths)))
+            kind: stack.enter_context(
+                ending(host.agent(classes[kind], logs.paths, packs))
+            )
             for kind, host in agents.items()
         }
         watched = {

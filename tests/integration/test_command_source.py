@@ -20,8 +20,10 @@ from peep.agent.sources.command import (
 from peep.clock import SystemClock
 from peep.config.document import parse
 from peep.errors import ConfigError, SourceError
+from peep.loglines import MAX_LINES
 from peep.signals import MAX_TEXT_LENGTH, Tier
 
+CLOCK = SystemClock()
 PATIENCE_S = 15
 VARIABLES = {f"A{number}": "x" for number in range(65)}
 
@@ -70,6 +72,15 @@ def test_what_a_program_writes_is_lines():
     assert [line.text for line in (first, second, third)] == [b"a", b"b", b"c\xff"]
     assert first.source == "command it"
     assert abs(first.when - time.time()) < 60
+
+
+def test_many_lines_are_told_some_at_a_time():
+    source = CommandLines(shell(f"yes | head -n {2 * MAX_LINES}; printf end"), CLOCK)
+    batches = lines_of(source, 2)
+    assert [len(lines) for lines in batches] == [MAX_LINES, MAX_LINES + 1]
+    assert [line.offset for lines in batches for line in lines] == list(
+        range(0, 4 * MAX_LINES + 1, 2)
+    )
 
 
 def test_lines_of_later_runs_have_ids_of_their_own():
@@ -173,14 +184,15 @@ def test_a_program_that_ends_before_what_it_started_has_ended(tmp_path):
 
 
 def test_too_much_is_cut_and_told():
-    async def scene():
-        batches = CommandLines(shell("yes abcdefgh"), SystemClock()).batches()
-        batch = await anext(batches)
-        assert sum(len(line.text) + 1 for line in batch.lines) <= MAX_OUTPUT_BYTES + 1
-        with pytest.raises(SourceError, match="more than 1 MiB of output"):
-            await anext(batches)
+    lines = []
 
-    asyncio.run(scene())
+    async def scene():
+        async for batch in CommandLines(shell("yes abcdefgh"), CLOCK).batches():
+            lines.extend(batch.lines)
+
+    with pytest.raises(SourceError, match="more than 1 MiB of output"):
+        asyncio.run(scene())
+    assert sum(len(line.text) + 1 for line in lines) == MAX_OUTPUT_BYTES + 1
 
 
 def test_complaints_are_read_however_many_there_are():

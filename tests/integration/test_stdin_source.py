@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from peep.loglines import MAX_LINES
 from peep.protocol import packets, wire
 from peep.protocol.mail import MAX_QUEUE
 from peep.protocol.packets import Signals
@@ -133,6 +134,15 @@ def test_a_plain_file_is_read_to_its_end_and_no_event_of_it_is_lost(server, tmp_
             said = process.stderr.read()
     assert told == count
     assert f"{2 * count} lines read, {count} matched, ".encode() in said
+
+
+def test_of_many_short_lines_each_is_read(server, tmp_path):
+    count = 2 * MAX_LINES + 7
+    with agent(server, tmp_path, subprocess.PIPE) as process:
+        process.stdin.write(b"\n" * count + FAILED)
+        process.stdin.close()
+        assert process.wait(PATIENCE_S) == 0
+        assert f"{count + 1} lines read, 1 matched, ".encode() in process.stderr.read()
 
 
 def test_an_input_that_is_closed_is_at_its_end(server, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from peep import loglines
 from peep.agent.sources import held
 from peep.agent.sources.follow import Follower
 
@@ -38,8 +39,9 @@ class FloodedLog(RuleBasedStateMachine):
         self.skipped = 0
         self.marks = {}
         self.now = 0.0
-        self.bounds = held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES, held.MAX_LINES
-        held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES, held.MAX_LINES = 1500, 2500, 20
+        self.blocks = held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES
+        held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES = 1500, 2500
+        self.max_lines, loglines.MAX_LINES = loglines.MAX_LINES, 20
         self.begin()
         self.look()
 
@@ -47,7 +49,8 @@ class FloodedLog(RuleBasedStateMachine):
         self.append(self.half)
         self.look()
         self.follower.close(0.0)
-        held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES, held.MAX_LINES = self.bounds
+        held.BLOCK_BYTES, held.PASSED_BLOCK_BYTES = self.blocks
+        loglines.MAX_LINES = self.max_lines
         self.directory.cleanup()
         assert len(set(self.told)) == len(self.told)
         assert len(self.told) + self.skipped == self.count

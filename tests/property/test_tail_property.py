@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from peep.agent.sources import held
+from peep import loglines
 from peep.agent.sources.follow import MAX_OUTGOING, OUTGOING_S, Follower
 
 PIECES = st.lists(st.integers(0, 90), min_size=1, max_size=4)
@@ -27,7 +27,7 @@ class RotatedLog(RuleBasedStateMachine):
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
         self.log = Path(self.directory.name) / "app.log"
-        self.max_lines, held.MAX_LINES = held.MAX_LINES, 3
+        self.max_lines, loglines.MAX_LINES = loglines.MAX_LINES, 3
         self.follower = Follower(str(self.log), from_start=True)
         self.now = 0.0
         self.counts = []  # of each file, how many lines it has
@@ -40,7 +40,7 @@ class RotatedLog(RuleBasedStateMachine):
     def teardown(self):
         self.look()
         assert self.follower.close(0.0) == []
-        held.MAX_LINES = self.max_lines
+        loglines.MAX_LINES = self.max_lines
         for writer in self.writers.values():
             writer.close()
         self.directory.cleanup()

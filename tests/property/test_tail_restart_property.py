@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from peep.agent.sources import held
+from peep import loglines
 from peep.agent.sources.follow import Follower
 
 KEPT = 30
@@ -34,7 +34,7 @@ class NeglectedLog(RuleBasedStateMachine):
         self.told = []
         self.marks = {}
         self.now = 0.0
-        self.max_lines, held.MAX_LINES = held.MAX_LINES, 7
+        self.max_lines, loglines.MAX_LINES = loglines.MAX_LINES, 7
         self.begin()
         self.look()
 
@@ -42,7 +42,7 @@ class NeglectedLog(RuleBasedStateMachine):
         self.end_line()
         self.look()
         self.follower.close(0.0)
-        held.MAX_LINES = self.max_lines
+        loglines.MAX_LINES = self.max_lines
         self.directory.cleanup()
         assert sorted(self.told) == list(range(self.count))
 

@@ -228,6 +228,25 @@ def test_what_is_cancelled_in_the_midst_leaves_nothing_behind():
     asyncio.run(scene())
 
 
+def test_of_a_batch_that_is_cut_short_nothing_was_folded():
+    async def scene():
+        slow = Slow(rules("old", Rate(1, 60.0)))
+        matching = Matching(slow, ManualClock())
+        task = asyncio.create_task(matching.take(lines(0, 2 * PORTION_LINES)))
+        await slow.began.wait()
+        slow.began.clear()
+        slow.go.set()
+        await slow.began.wait()  # with the second portion
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+        assert matching.drain() == []
+        assert matching.matched == 0
+
+    asyncio.run(scene())
+
+
 def test_lines_of_peep_itself_are_counted_and_passed_over():
     async def scene():
         matching = Matching(rules("r", pattern="boom"), ManualClock())

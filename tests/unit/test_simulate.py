@@ -798,11 +798,17 @@ def assert_delivered(result):
     assert result.stuck_timers == 0
 
 
-def test_on_a_bad_day_no_alert_is_lost_none_recorded_twice_and_states_converge():
+def test_on_a_bad_day_no_alert_is_lost_and_none_recorded_twice():
     result = simulate(BAD)
     assert_delivered(result)
     assert result.alerts_sounded_again > 0, "or no crash hit a commit"
-    assert result.states_judged > 40
+
+
+def test_on_a_bad_day_states_converge_as_fast_as_the_loss_allows():
+    result = simulate(msgspec.structs.replace(BAD, agents=16, hours=8))
+    assert_delivered(result)
+    # A change and four repeats are all lost in 0.3**5 of all cases: of so many, one.
+    assert result.states_judged > 300
     assert result.states_late <= 0.01
 
 

@@ -11,11 +11,11 @@ import pytest
 from peep.agent.sources.contents import BLOCK_BYTES as READ_BYTES
 from peep.agent.sources.contents import open_contents
 from peep.agent.sources.follow import MAX_OUTGOING, OUTGOING_S, Follower
-from peep.agent.sources.held import MAX_LINES, Held
+from peep.agent.sources.held import Held
 from peep.agent.sources.tail import TailSource, TailSpec
 from peep.clock import ManualClock, SystemClock
 from peep.errors import SourceError
-from peep.loglines import CUT_MARK, MAX_LINE_BYTES
+from peep.loglines import CUT_MARK, MAX_LINE_BYTES, MAX_LINES
 
 
 class Tail:

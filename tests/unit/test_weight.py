@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 
 import pytest
 
 from peep.agent import weight
-from peep.agent.weight import MIB, Weight, resident_bytes, trim
+from peep.agent.weight import MIB, Weight, resident_bytes, settle, trim
 
 
 class Scales:
@@ -105,3 +107,23 @@ def test_where_nobody_says_how_much_there_is_no_ceiling(tmp_path, text):
     assert resident_bytes(statm) == 0
     statm.write_text(text)
     assert resident_bytes(statm) == 0
+
+
+def test_what_has_settled_is_not_looked_through_again_but_by_the_next_settling():
+    class Ring:
+        pass
+
+    try:
+        gc.freeze()
+        ring = Ring()
+        ring.itself = ring
+        seen = weakref.ref(ring)
+        settle()
+        assert gc.get_freeze_count() > 0
+        del ring
+        gc.collect()
+        assert seen() is not None, "it is no part of any collection"
+        settle()
+        assert seen() is None, "nothing is kept for good"
+    finally:
+        gc.unfreeze()
