@@ -115,17 +115,23 @@ class Matching:
         return [event for judge in judges for event in judge.folding.drain()]
 
     async def _taken(self, judge: _Judge, lines: Sequence[LogLine]) -> list[Event]:
-        passing: list[Event] = []
+        winners: list[int] = []
+        events: list[Event] = []
+        own = 0
         for portion in portions(lines):
             others = judge.itself.without(portion)
             if judge.rules.quick(others):
-                winners, events = judge.rules.take(others)
+                won, meant = judge.rules.take(others)
             else:
-                winners, events = await asyncio.to_thread(judge.rules.take, others)
-            self.own += len(portion) - len(others)
-            self.matched += len(events)
-            passing += judge.folding.fold(winners, events, self._clock.now())
-        return passing
+                won, meant = await asyncio.to_thread(judge.rules.take, others)
+            own += len(portion) - len(others)
+            winners += won
+            events += meant
+        # Not before all are judged: lines that are not, by a stop, are read again, and
+        # so are all of their batch. None may stand in a count that was sent.
+        self.own += own
+        self.matched += len(events)
+        return judge.folding.fold(winners, events, self._clock.now())
 
     def _end(self, judge: _Judge) -> list[Event]:
         passing = judge.folding.drain()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peep.protocol.server import ServerProtocol
     from peep.server.desk import Desk
     from peep.server.pipeline import Tally
+    from peep.sound.engine import Engine
 
 
 def server_metrics(
@@ -22,7 +23,9 @@ def server_metrics(
     tally: Tally,
     desk: Desk,
     journal: Journal | None,
+    *,
     endpoint: Endpoint,
+    engine: Engine,
 ) -> Metrics:
     """Return the metrics of a running server."""
     made = Metrics()
@@ -58,6 +61,11 @@ def server_metrics(
         "peep_alerts_again_total",
         "Alerts heard that may have been heard before a restart.",
         lambda: desk.again,
+    )
+    made.counter(
+        "peep_underruns_total",
+        "Times that the sound came too late for the card.",
+        lambda: engine.meters().underruns,
     )
     if journal is not None:
         made.counter(

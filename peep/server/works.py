@@ -114,7 +114,12 @@ class Works:
             self.machine, endpoint, clock, self._on_event
         )
         self._metrics = server_metrics(
-            self.machine, self.pipeline.tally, self.desk, self.journal, endpoint
+            self.machine,
+            self.pipeline.tally,
+            self.desk,
+            self.journal,
+            endpoint=endpoint,
+            engine=engine,
         )
         self._advert = self._make_advert()
         self._advertising: asyncio.Task[None] | None = None

@@ -150,7 +150,8 @@ def main() -> None:
     say(f"ten ÷ one: {growth:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
     say(
         f"the page is {1000 * late_s:.0f} ms behind the engine (median of "
-        f"{len(lags)}, {1000 * min(lags):.0f} to {1000 * max(lags):.0f}), alike {like:.3f}"
+        f"{len(lags)}, {1000 * min(lags):.0f} to {1000 * max(lags):.0f}), "
+        f"alike {like:.3f}"
     )
     say(f"RATIO listen-cpu {ALLOWED_GROWTH / growth:.2f} 1")
     say(f"RATIO listen-lag {ALLOWED_LAG_S / late_s:.2f} 1")

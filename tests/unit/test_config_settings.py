@@ -97,7 +97,9 @@ agent:
     )
 
 
-@pytest.mark.parametrize("output", ["auto", "device", "stream", "null", "file:/tmp/x.wav"])
+@pytest.mark.parametrize(
+    "output", ["auto", "device", "stream", "null", "file:/tmp/x.wav"]
+)
 def test_outputs_are_named_or_have_a_name(tmp_path, output):
     text = f"server: {{output: '{output}'}}"
     assert load_settings(written(tmp_path, text), KINDS).server.output == output
