@@ -64,8 +64,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     Without `port` it takes 2001, or a free one where that is busy; without `lease_s`,
     what the profile has. `output` is auto, device, device:NAME, stream, null or
     file:PATH. Without `interfaces`, loopback and those with private addresses are
-    served. Classic (dumb) clients are heard from `dumb_networks` only. Hosts in `expect` must be there; those that an
-    `ephemeral` pattern (* is any text) means come and go. `journal` None keeps none.
+    served. Classic (dumb) clients are heard from `dumb_networks` only. Hosts in
+    `expect` must be there; those that an `ephemeral` pattern (* is any text) means come
+    and go. `journal` None keeps none.
     In `quiet` spans of the day the bed and what is routine rest.
     """
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -60,35 +61,35 @@ if TYPE_CHECKING:
 
 ALERT, ROUTINE, BARE = "alert", "routine", "bare sink"
 ALLOWED_S = {(ALERT, 95): 0.060, (ROUTINE, 95): 0.100, (ROUTINE, 99): 0.150}
-# Two routine kinds by turns: of one kind no more than two a second sound at once.
-PITCHES_HZ = {"alert": 1000, "one": 1700, "two": 2900, "click": 5000}
+# Routine kinds by turns: those of one kind that follow within half a second are told
+# together, later.
+KINDS = ("one", "two", "three", "four")
+PITCHES_HZ = {
+    "alert": 1000,
+    **dict(zip(KINDS, (1500, 2200, 3100, 4300), strict=True)),
+    "click": 6000,
+}
 BURST_S, DECAY_S = 0.03, 0.008
 GAP_S = (0.3, 0.6)  # between lines: they are told apart, and no flood of alerts
 FLOOD_PER_S = 20_000
 WARM_S = 3.0  # of flood, before the first line
-LOOK_S = 1.0  # after a line, for its sound
+LOOK_S = 2.0  # after a line, for its sound
 SLEEP_S = 0.005
 FLOOD = Path(__file__).with_name("helpers") / "flood.py"
 CLICKS = Path(__file__).with_name("helpers") / "clicks.py"
 
-THEME = """\
-theme: bench
-sounds:
-  alert: {files: [alert.wav], level: alert}
-  one: {files: [one.wav], level: routine}
-  two: {files: [two.wav], level: routine}
-events:
-  bench.alert: {sound: alert}
-  bench.one: {sound: one}
-  bench.two: {sound: two}
-zones:
-  nobody: {hosts: [nobody]}
-"""
-RULES = """\
-- {name: alert, match: 'bench alert', event: bench.alert, family: system, tier: alert}
-- {name: one, match: 'bench one', event: bench.one, family: web}
-- {name: two, match: 'bench two', event: bench.two, family: web}
-"""
+# A zone with nobody in it: else hosts are spread, each with a pitch of its own.
+THEME = {
+    "theme": "bench",
+    "sounds": {name: {"files": [f"{name}.wav"], "level": "routine"} for name in KINDS}
+    | {"alert": {"files": ["alert.wav"], "level": "alert"}},
+    "events": {f"bench.{name}": {"sound": name} for name in ("alert", *KINDS)},
+    "zones": {"nobody": {"hosts": ["nobody"]}},
+}
+RULES = [
+    {"name": name, "match": f"bench {name}$", "event": f"bench.{name}", "tier": tier}
+    for name, tier in [("alert", "alert"), *((name, "routine") for name in KINDS)]
+]
 SLEEPER = f"""
 import time
 while True:
@@ -147,7 +148,7 @@ class Stage:
         self.server = Life(self.env, ["-m", "peep", *server])
         wait_until(lambda: self.server.has_said("listening on"), 20)
         rules = self.home.directory / "rules.yaml"
-        rules.write_text(RULES)
+        rules.write_text(json.dumps(RULES))
         agent = ("agent", *lasting, "--source", f"tail:{self.log}", "--cpu-max", 0)
         self.agent = Life(self.env, ["-m", "peep", *agent, "--rules", rules])
         wait_until(lambda: self.agent.has_said("heard by"), 20)
@@ -159,7 +160,7 @@ class Stage:
         for name, pitch_hz in PITCHES_HZ.items():
             burst = np.exp(-t_s / DECAY_S) * np.sin(2 * np.pi * pitch_hz * t_s)
             soundfile.write(directory / f"{name}.wav", burst, SAMPLE_RATE_HZ)
-        (directory / "theme.yaml").write_text(THEME)
+        (directory / "theme.yaml").write_text(json.dumps(THEME))
         samples = make_samples(*load_theme(str(directory)))
         self.sounds = {name: array for (name, _), array in samples.arrays.items()}
         self.click = directory / "click.wav"
@@ -170,7 +171,9 @@ class Stage:
         """Return how many signals the server has admitted."""
         done = self.home.peep("metrics", "--of", "server")
         (line,) = [
-            row for row in done.stdout.splitlines() if row.startswith("peep_signals_total")
+            row
+            for row in done.stdout.splitlines()
+            if row.startswith("peep_signals_total")
         ]
         return int(float(line.split()[-1]))
 
@@ -193,7 +196,7 @@ def append(log: Path, lines: int, rng: random.Random) -> list[Line]:
             time.sleep(rng.uniform(*GAP_S))
             sound = "alert"
             if kind == ROUTINE:
-                sound, routine = ("one", "two")[routine % 2], routine + 1
+                sound, routine = KINDS[routine % len(KINDS)], routine + 1
             text = f"Nov 21 12:00:00 host bench {sound}\n".encode()
             written.append(Line(kind, sound, time.monotonic()))
             file.write(text)

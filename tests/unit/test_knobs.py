@@ -105,10 +105,8 @@ def test_what_was_asked_for_is_still_in_force_after_a_restart(bench, tmp_path):
         "gain all -3 dB",
     )
     assert later.said == [
-        (
-            "still in force: mute host:web1, snooze name:ssh for 20 min, solo class:db, "
-            "gain all -3 dB (peep unmute, peep controls)"
-        )
+        "still in force: mute host:web1, snooze name:ssh for 20 min, "
+        + "solo class:db, gain all -3 dB (peep unmute, peep controls)"
     ]
 
 
