@@ -1,11 +1,14 @@
 # ./run and ./test need only a shell; this is for the rest.
-.PHONY: help wheel bench fuzz clean
+.PHONY: help wheel bench fuzz soak stress clean
 N = 10000000
+MINUTES = 60
 
 help:
 	@echo "make wheel          build dist/*.whl"
 	@echo "make bench [NAME=x] run the benchmarks in tests/bench (or one)"
 	@echo "make fuzz [N=$(N)] feed each protocol machine so many hostile datagrams"
+	@echo "make soak [MINUTES=$(MINUTES)] play into a sound card's driver for so long"
+	@echo "make stress [MINUTES=10] render so much stress, and look for steps in it"
 	@echo "make clean          remove what was made"
 
 wheel:
@@ -18,6 +21,13 @@ bench:
 
 fuzz:
 	.venv/bin/python tests/fuzz.py $(N)
+
+soak:
+	.venv/bin/python tests/soak.py $(MINUTES)
+
+stress: MINUTES = 10
+stress:
+	.venv/bin/python tests/stress.py --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv dist build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

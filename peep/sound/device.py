@@ -25,9 +25,11 @@ _BACKENDS = [
     miniaudio.Backend.COREAUDIO,
     miniaudio.Backend.WASAPI,
 ]
-_PERIOD_MS = 10
-_PERIODS = 3  # 30 ms in all: measured to be without gaps, and quick enough
-_BUFFER_S = _PERIOD_MS * _PERIODS / 1000
+# PulseAudio is asked by miniaudio to hold one period, however many there are. With 10
+# ms the recorded sink had gaps on a machine at work; 10 ms more cost 11 of latency.
+_PERIOD_MS = 20
+_PERIODS = 2  # where the card itself holds them (ALSA)
+_BUFFER_S = _PERIOD_MS / 1000
 _LOOK_S = 0.2
 _STALLED_LOOKS = 3
 _RETRY_S = 1.0  # looking takes 5 ms; so a card is back within two seconds

@@ -30,7 +30,6 @@ import contextlib
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -70,7 +69,7 @@ PITCHES_HZ = {
     "click": 6000,
 }
 BURST_S, DECAY_S = 0.03, 0.008
-GAP_S = (0.3, 0.6)  # between lines: they are told apart, and no flood of alerts
+GAP_S = (0.25, 0.5)  # between lines: they are told apart, and no flood of alerts
 FLOOD_PER_S = 20_000
 WARM_S = 3.0  # of flood, before the first line
 LOOK_S = 2.0  # after a line, for its sound
@@ -256,7 +255,7 @@ def flooded(stage: Stage, per_s: float, seconds: float) -> Iterator[list[int]]:
 
 def measure(stage: Stage, lines: int, per_s: float, rng: random.Random) -> Run:
     """Do one run."""
-    about_s = 2 * lines * sum(GAP_S) / 2 + lines / 3 * 0.45 + WARM_S + 6.0
+    about_s = 2 * lines * sum(GAP_S) / 2 + lines / 4 * 0.45 + WARM_S + 6.0
     recorder = stage.pulse.record()
     sleeper = subprocess.Popen(
         [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, text=True
@@ -265,7 +264,7 @@ def measure(stage: Stage, lines: int, per_s: float, rng: random.Random) -> Run:
     with flooded(stage, per_s, about_s) as told:
         written = append(stage.log, lines, rng)
         clicks = subprocess.run(
-            [sys.executable, CLICKS, str(stage.click), str(lines // 3)],
+            [sys.executable, CLICKS, str(stage.click), str(lines // 4)],
             check=True,
             capture_output=True,
             text=True,
@@ -325,10 +324,10 @@ def main() -> None:
         of_each = [[run.percentile(name, p) for run in runs] for p in (50, 95, 99)]
         said = ", ".join(
             f"p{p} {1000 * statistics.median(found):.1f} "
-            f"({1000 * min(found):.1f}–{1000 * max(found):.1f})"
+            f"({1000 * min(found):.1f} to {1000 * max(found):.1f})"
             for p, found in zip((50, 95, 99), of_each, strict=True)
         )
-        say(f"{name}: {said} ms, median of {len(runs)} runs (lowest–highest)")
+        say(f"{name}: {said} ms, median of {len(runs)} runs (lowest to highest)")
     for (kind, percent), allowed_s in ALLOWED_S.items():
         found_s = statistics.median(run.percentile(kind, percent) for run in runs)
         say(f"RATIO latency-{kind}-p{percent} {allowed_s / found_s:.3f} 1")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import resource
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from peep.clock import Clock
     from peep.config.document import Node
 
-GAP_S = 0.01  # after a wake; a writer of single lines would wake us for each
+GAP_S = 0.01  # between wakes; a writer of single lines would wake us for each
 LOOK_S = 0.1  # between looks at all names, without inotify
 SWEEP_S = 1.0  # between looks at all names, with inotify
 SWEEP_SHARE = 0.004  # of the time may go into looks at quiet files
@@ -112,6 +113,7 @@ class TailSource:
         self._paths: dict[str, Follower] = {}  # as inotify tells them
         self._watched: dict[Follower, object] = {}
         self._inotify: Inotify | None = None
+        self._woke_at = -math.inf
         self._sweep_at = self._expand_at = clock.now()
         self._expand_from = self._sweep_at  # not before
 
@@ -262,7 +264,11 @@ class TailSource:
         finally:
             if self._inotify is not None:
                 loop.remove_reader(self._inotify.fd)
-        await asyncio.sleep(GAP_S)
+        # What comes after a pause is read at once; only what follows it close waits.
+        now = self._clock.now()
+        gap_s = min(GAP_S, max(0.0, self._woke_at + GAP_S - now))
+        self._woke_at = now + gap_s
+        await asyncio.sleep(gap_s)
 
     def _watches_anew(self, follower: Follower) -> bool:
         """Hear of a name, and of the file that it leads to by links, from now on."""
