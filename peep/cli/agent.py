@@ -163,7 +163,7 @@ def make(
     if args.server:
         server = (args.server, args.port or SERVER_PORT)
     found = chosen(args, wanted)
-    host = args.host or wanted.host or common.host_name()
+    host = common.named_host(args.host) or wanted.host or common.host_name()
     rules, guard = judging(args, wanted, found.packs, host)
     identity = Identity(paths.state_dir())
     if args.once and identity.slot:

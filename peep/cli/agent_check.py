@@ -78,7 +78,7 @@ def _all(
     names = common.class_names(args.classes or wanted.classes)
     # First what may refuse the configuration: that has an exit code of its own.
     found = chosen(args, wanted)
-    host = args.host or wanted.host or common.host_name()
+    host = common.named_host(args.host) or wanted.host or common.host_name()
     rules, guard = judging(args, wanted, found.packs, host)
     if guard is not None:
         guard.close()

@@ -21,7 +21,7 @@ from peep.config.keyring import load_keyring
 from peep.config.problems import safe
 from peep.config.settings import MAX_LAG_MIB, Settings, load_settings
 from peep.errors import ConfigError
-from peep.net.control import socket_path
+from peep.net.control import MAX_HOST_LENGTH, socket_path
 from peep.protocol.classes import class_problem
 from peep.reasons import Reason
 
@@ -220,6 +220,15 @@ def class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if bad:
         raise ConfigError(bad)
     return names
+
+
+def named_host(name: str | None) -> str | None:
+    """Return a host's name as given, if the wire can carry it; else ConfigError."""
+    if name and not (name.isascii() and name.isprintable() and " " not in name):
+        raise ConfigError([f"--host {safe(name)}: ASCII without spaces, please"])
+    if name and len(name) > MAX_HOST_LENGTH:
+        raise ConfigError([f"--host: at most {MAX_HOST_LENGTH} characters, please"])
+    return name
 
 
 def host_name() -> str:

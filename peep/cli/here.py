@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
     # A class and a key for this run alone: lines and names travel sealed, even here.
     key = ClassKey(f"here-{os.urandom(4).hex()}", os.urandom(SECRET_BYTES))
     args.classes = (key.class_name, "public")
-    serving = server.make(args, wanted, LOOPBACK, (key,))
+    serving = server.make(args, wanted, LOOPBACK, (key,), remember=False)
     agent_args = agent.parser().parse_args(["--classes", key.class_name])
     agent_args.config = args.config  # what SIGHUP reads again
 

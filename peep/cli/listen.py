@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from peep.cli import common
@@ -42,6 +43,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _say(line: str) -> None:
+    common.say(f"{time.strftime('%H:%M:%S')} {line}")
+
+
 def _ring() -> None:
     """Ring the terminal's bell: the sound card may be missing, or the trouble."""
     if sys.stderr.isatty():
@@ -49,16 +54,16 @@ def _ring() -> None:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Listen until stopped."""
+    """Listen until stopped; exit code 1 if there was never any sound."""
     args = parser().parse_args(argv)
     output = open_output(args.output)
     if output.note is not None:
         common.say(output.note)
-    listening = Listening(args.address, clock=SystemClock(), say=common.say, ring=_ring)
+    listening = Listening(args.address, clock=SystemClock(), say=_say, ring=_ring)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: listening.stop())
     if args.seconds is not None:
         signal.signal(signal.SIGALRM, lambda *_: listening.stop())
         signal.setitimer(signal.ITIMER_REAL, args.seconds)
     output.run(listening)
-    return 0
+    return int(not listening.heard)

@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _KINDS: Final = ("class", "host", "name", "tier")
-_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|min|m|h|d)?")
-_UNITS_S: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|min|m|h|d)")
+_UNITS_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _SNOOZE_S: Final = 3600.0
 
 _EXAMPLES: Final = """\
   peep mute                        everything, at once, until told otherwise
   peep mute host:web1 --for 2h     one host, for a while
   peep snooze name:ssh 30m         what begins with ssh, for half an hour
-  peep solo class:db               nothing but that
+  peep solo class:db               nothing but that;  peep unsolo: all again
+  peep unmute                      end every mute and snooze
   peep gain tier:routine -6        softer; 0 ends it
   peep controls                    what is in force;  peep controls clear: end it all
 
@@ -48,9 +49,9 @@ alert). What is in force is kept over a restart and written into the journal.
 """
 _DOES: Final = {
     "mute": "Silence a scope, alerts too: also what sounds already.",
-    "unmute": "End a scope's mute or snooze.",
+    "unmute": "End a scope's mute or snooze, or all of them.",
     "solo": "Sound nothing but this scope.",
-    "unsolo": "End a scope's solo.",
+    "unsolo": "End a scope's solo, or all of them.",
     "snooze": "Silence a scope for a time (an hour, if none is given).",
     "gain": "Make a scope louder or softer, in dB.",
     "controls": "List what the operator muted, soloed, snoozed or turned.",
@@ -129,7 +130,7 @@ def _act(verb: str, args: argparse.Namespace) -> Act:
 def _numbers_apart(verb: str, argv: Sequence[str]) -> list[str]:
     """Keep argparse from taking -6 for an option."""
     words = list(argv)
-    if verb == "gain" and words and re.fullmatch(r"-[0-9.]+", words[-1]):
+    if verb == "gain" and words and re.fullmatch(r"-[0-9.]+(dB)?", words[-1]):
         words.insert(-1, "--")
     return words
 
@@ -150,7 +151,7 @@ def _scope(text: str) -> Scope:
 
 def _span(text: str) -> float:
     match = _SPAN.fullmatch(text)
-    seconds = float(match[1]) * _UNITS_S[match[2] or ""] if match else 0.0
+    seconds = float(match[1]) * _UNITS_S[match[2]] if match else 0.0
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write 30s, 15m, 2h or 1d")
     return seconds

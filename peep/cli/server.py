@@ -119,8 +119,12 @@ def make(
     notifier: Notifier = SILENT,
     *,
     say: Callable[[str], None] = common.say,
+    remember: bool = True,
 ) -> ServerApp:
-    """Return the server that options and configuration ask for."""
+    """Return the server that options and configuration ask for.
+
+    Without `remember`, nobody who was here is missed by the next.
+    """
     wanted, network = settings.server, settings.network
     # Not for secrets: which of a sound's variants plays, and jitter.
     rng = random.Random(args.seed)  # noqa: S311
@@ -161,7 +165,10 @@ def make(
         controls=None if journal is None else paths.state_dir() / "controls.json",
         console=console.address,
         token="" if console.address is None else token_in(paths.state_dir()),
+        remember=remember,
     )
+    if output == "stream" and console.address is None:
+        say("--output stream without a console: nobody can hear it")
     clock = SystemClock()
 
     def engine(lasting: Lasting, restarts: int) -> LiveEngine:
@@ -175,7 +182,7 @@ def make(
         clock=clock,
         rng=rng,
         say=say,
-        reread=_reread(args),
+        reread=_reread(args, wanted),
         notifier=notifier,
     )
 
@@ -204,11 +211,20 @@ def _limits(wanted: JournalSettings) -> Limits:
     )
 
 
-def _reread(args: argparse.Namespace) -> Callable[[], Sequence[str]] | None:
-    """Return what SIGHUP loads; nothing, where the command line says the classes."""
-    if args.classes:
-        return None
-    return lambda: common.settings(args.config).server.classes
+def _reread(
+    args: argparse.Namespace, began: ServerSettings
+) -> Callable[[], Sequence[str]]:
+    """Return what SIGHUP loads: the classes; what else has changed is said."""
+
+    def load() -> Sequence[str]:
+        now = common.settings(args.config).server
+        fields = (name for name in now.__struct_fields__ if name != "classes")
+        changed = [f for f in fields if getattr(now, f) != getattr(began, f)]
+        if changed:
+            common.say(f"{', '.join(changed)}: taken up at the next start")
+        return args.classes or now.classes
+
+    return load
 
 
 def run(argv: Sequence[str]) -> int:

@@ -56,7 +56,10 @@ def listen_url(text: str) -> tuple[str, str | None]:
 
 
 class Listening:
-    """A Feed (sound/timed.py): whoever pulls it hears the server, or the alarm."""
+    """A Feed (sound/timed.py): whoever pulls it hears the server, or the alarm.
+
+    `heard` says whether there was ever any sound.
+    """
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Listening:
         self._alarm_at = float("-inf")
         self._alarm = np.zeros((0, CHANNELS), np.float32)
         self._troubled = False
+        self.heard = False
         self._why = "nothing came"
         self._thread = threading.Thread(target=self._take_on, daemon=True)
         self._thread.start()
@@ -98,7 +102,12 @@ class Listening:
         silent = now - self._heard_at > STALL_S
         if silent != self._troubled:
             self._troubled = silent
-            self._say(f"no sound: {self._why}" if silent else "the sound is there")
+            where = self._url.removesuffix("/listen").partition("://")[2]
+            self._say(
+                f"no sound from {where}: {self._why}"
+                if silent
+                else f"the sound of {where} is there"
+            )
         block = self._jitter.block()
         if silent and now - self._alarm_at >= ALARM_EVERY_S:
             self._alarm_at = now
@@ -142,6 +151,7 @@ class Listening:
                 if isinstance(packet, bytes):
                     self._jitter.put(packet)
                     self._heard_at = self._clock.now()
+                    self.heard = True
 
 
 def alarm() -> NDArray[np.float32]:

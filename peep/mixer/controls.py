@@ -17,13 +17,16 @@ who knows the time of day).
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from peep.errors import PeepError
 from peep.reasons import Reason
 from peep.signals import GAIN_RANGE_DB, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MAX_CONTROLS = 256  # more than anyone keeps in mind; bounds what verdicts cost
 MAX_FOR_S = 366 * 86_400.0  # whoever wants longer means "until I say"
@@ -71,7 +74,7 @@ class Mute(msgspec.Struct, frozen=True, tag_field="act", tag="mute"):
 
 
 class Unmute(msgspec.Struct, frozen=True, tag_field="act", tag="unmute"):
-    """End a scope's mute, and its snooze."""
+    """End a scope's mute, and its snooze; "all" ends every one."""
 
     scope: Scope
 
@@ -83,7 +86,7 @@ class Solo(msgspec.Struct, frozen=True, tag_field="act", tag="solo"):
 
 
 class Unsolo(msgspec.Struct, frozen=True, tag_field="act", tag="unsolo"):
-    """End a scope's solo."""
+    """End a scope's solo; "all" ends every one."""
 
     scope: Scope
 
@@ -218,12 +221,11 @@ class Controls:
             case Snooze(for_s=for_s):
                 self._hold("snooze", scope, _Held(_until(for_s, now)))
             case Unmute():
-                self._held.pop(("mute", scope), None)
-                self._held.pop(("snooze", scope), None)
+                self._end({"mute", "snooze"}, scope)
             case Solo():
                 self._hold("solo", scope, _Held())
             case Unsolo():
-                self._held.pop(("solo", scope), None)
+                self._end({"solo"}, scope)
             case Gain(gain_db=gain_db):
                 self._turn(scope, gain_db)
 
@@ -241,6 +243,14 @@ class Controls:
         if (what, scope) not in self._held and len(self._held) >= MAX_CONTROLS:
             raise PeepError(f"there are {MAX_CONTROLS} controls: end some of them")
         self._held[what, scope] = held
+
+    def _end(self, what: Container[str], scope: Scope) -> None:
+        """End what holds for a scope; for "all", whatever it holds for."""
+        self._held = {
+            key: held
+            for key, held in self._held.items()
+            if key[0] not in what or scope not in {ALL, key[1]}
+        }
 
     def _changed(self) -> None:
         self._verdicts.clear()

@@ -38,7 +38,8 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     `port` None: 2001, or a free one if that is busy. `journal` None: nothing is
     recorded. `expect` are hosts that must be there, `ephemeral` patterns of those that
     come and go. `console` is host and port (None: 2080 or a free one) of the web page,
-    None for none; `controls` the file that keeps what the operator turned.
+    None for none; `controls` the file that keeps what the operator turned. Without
+    `remember` nobody is missed after a restart.
     """
 
     config: ServerConfig
@@ -60,6 +61,7 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     controls: Path | None = None
     console: tuple[str, int | None] | None = None
     token: str = ""
+    remember: bool = True
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

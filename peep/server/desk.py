@@ -55,7 +55,7 @@ _NAMED = 40  # hosts in a line for people; the journal has all
 class Desk:
     """Takes the machine's events; `flush` after each round of them.
 
-    `heard_s` says how much has sounded.
+    `heard_s` says how much has sounded. What `remembers` keeps hosts in the journal.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Desk:
         refusals: Refusals,
         heard_s: Callable[[], float],
         verbose: bool = False,
+        remembers: bool = False,
     ) -> None:
         self._machine = machine
         self._roster = roster
@@ -78,6 +79,7 @@ class Desk:
         self._refusals = refusals
         self._how_much = heard_s
         self._verbose = verbose
+        self._remembers = remembers
         self._pipeline: Pipeline | None = None
         self._owed: dict[Way, list[SignalId]] = {}
         self._queued: dict[AlertKey, Way] = {}  # who waits for a commit
@@ -261,7 +263,7 @@ class Desk:
             case rosters.Hearing():
                 self._write_note("hearing", "")
                 self._tell("peep.server-hears", Tier.NOTABLE, "")
-            case rosters.Changed(row=row) if self._journal is not None:
+            case rosters.Changed(row=row) if self._journal and self._remembers:
                 self._journal.keep_host(row)
             case rosters.Dropped(name=name) if self._journal is not None:
                 self._journal.drop_host(name)

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from peep.sound.engine import Gap
     from peep.theme import SoundBank, Theme
 
+ANYWHERE = ("127.0.0.1", None)  # a console that nobody asked for
+
 
 class Works:
     """Runs from `start` to `close`, on the running loop.
@@ -81,7 +83,8 @@ class Works:
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self.journal = self._open_journal()
-        kept = [] if self.journal is None else self.journal.roster()
+        remembers = self.journal is not None and plan.remember
+        kept = self.journal.roster() if self.journal and remembers else []
         self._roster = Roster(
             float(plan.config.lease_s), plan.expect, plan.ephemeral, kept, clock.now()
         )
@@ -95,6 +98,7 @@ class Works:
             refusals=Refusals(say),
             heard_s=lambda: engine.meters().frames / SAMPLE_RATE_HZ,
             verbose=plan.verbose,
+            remembers=remembers,
         )
         self.pipeline = Pipeline(
             theme, engine, bank, rng, self._told, room=ROOMS[plan.room]
@@ -247,6 +251,8 @@ class Works:
             host, number = self._plan.console
             return ConsoleServer(self._view, host, number, self._plan.token)
         except PeepError as problem:
+            if self._plan.console != ANYWHERE:
+                raise
             self._say(f"{problem}; nobody can listen in a browser")
         except ModuleNotFoundError as missing:
             self._say(

@@ -89,7 +89,7 @@ def test_what_is_in_force_is_listed_and_can_be_ended_at_once(server):
     (said,) = json.loads(ok(home.peep("controls", "--json")))
     assert [one["what"] for one in said["controls"]] == ["gain", "solo", "mute"]
     assert 7000 < said["controls"][2]["left_s"] <= 7200
-    assert ok(home.peep("unsolo", "class:db")).startswith(
+    assert ok(home.peep("unsolo")).startswith(
         "gain tier:routine -6 dB; mute"
     )
     assert ok(home.peep("controls", "clear")) == "nothing is muted\n"
@@ -102,6 +102,7 @@ def test_what_is_in_force_is_listed_and_can_be_ended_at_once(server):
         (("mute", "tier:loud"), "a tier is routine, notable, alert"),
         (("mute", "--for", "soon"), "write 30s, 15m, 2h or 1d"),
         (("snooze", "all", "0s"), "write 30s"),
+        (("snooze", "all", "30"), "write 30s, 15m, 2h or 1d"),
         (("gain", "all", "40"), "no gain from -60 to 12 dB"),
         (("gain", "all", "loud"), "no gain"),
         (("solo",), "SCOPE"),

@@ -244,7 +244,8 @@ def test_when_nothing_comes_there_is_an_alarm_within_five_seconds_and_again():
     assert STALL_S < loud[0] < 5.0
     assert any(at > loud[0] + ALARM_EVERY_S for at in loud)
     assert len(rung) == 3
-    assert said == [f"no sound: {one._why}"]
+    assert said == [f"no sound from 127.0.0.1:9: {one._why}"]
+    assert not one.heard
 
 
 def test_the_alarm_is_loud_falls_and_ends():

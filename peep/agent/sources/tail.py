@@ -124,7 +124,12 @@ class TailSource:
         return f"{self._spec.path} ({len(self._followers)} files now)"
 
     def so_far(self) -> AsyncIterator[Batch]:
-        """Yield lines up to the last one that is there, and end."""
+        """Yield lines up to the last one that is there, and end.
+
+        SourceError where there is no such file: a misspelt name must not look calm.
+        """
+        if not self._is_pattern and not os.path.exists(self._spec.path):  # noqa: PTH110
+            raise SourceError(f"{shown(self._spec.path)}: no such file")
         self._ends = True
         return self.batches()
 

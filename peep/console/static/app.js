@@ -9,12 +9,14 @@ const $ = (id) => document.getElementById(id);
 const player = new Player();
 let heardAt = performance.now();
 let failure = null;
+let fresh = true; // the first word of a connection brings all the last cues again
 
 // ---- what sounds ------------------------------------------------------------------
 
 function follow() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/now`);
+  fresh = true;
   socket.onmessage = (message) => {
     heardAt = performance.now();
     show(JSON.parse(message.data));
@@ -37,11 +39,16 @@ function show(now) {
     : "No single sound at the moment.";
   $("held").hidden = now.held.length === 0;
   $("held").textContent = `In force: ${now.held.join(", ")}`;
+  // What silences everything belongs where one looks for the sound.
+  const silenced = now.held.some((one) => /^(mute|snooze) all\b/.test(one));
+  $("muted").hidden = !silenced;
   if (now.cues.length) {
     $("none").hidden = true;
+    if (fresh) $("cues").replaceChildren();
     $("cues").prepend(...now.cues.map(cueRow).reverse());
     while ($("cues").children.length > KEPT) $("cues").lastChild.remove();
   }
+  fresh = false;
 }
 
 function counted(names) {
@@ -84,10 +91,11 @@ function cueRow(cue) {
   row.append(
     time,
     element("span", "name", `${cue.name}${times}${more}${late}`),
+    element("span", "sound", cue.sound),
     element("span", "host", cue.host),
     element("span", "text", cue.text),
   );
-  row.title = `sounded as ${cue.sound}`;
+  row.querySelector(".host").title = cue.host;
   return row;
 }
 
@@ -103,7 +111,11 @@ async function toggle() {
 
 // A dead monitor must not look, nor sound, like a calm night.
 function trouble() {
-  if (performance.now() - heardAt > STALE_MS) return "The server is gone, or cut off.";
+  if (performance.now() - heardAt > STALE_MS) {
+    const since = new Date(Date.now() - (performance.now() - heardAt));
+    const at = since.toLocaleTimeString([], { hour12: false });
+    return `The server is gone, or cut off, since ${at}. What stands below is old.`;
+  }
   if (failure !== null) return `No sound: ${failure}`;
   if (player.on && player.paused()) return "The browser holds the sound back: press Stop, then Listen.";
   if (player.on && player.stalled()) return "The sound has stalled.";
@@ -113,6 +125,7 @@ function trouble() {
 function look() {
   const what = trouble();
   $("alarm").hidden = what === null;
+  document.body.classList.toggle("stale", performance.now() - heardAt > STALE_MS);
   if (what !== null && $("alarm").textContent !== what) $("alarm").textContent = what;
   document.title = what === null ? (player.on ? "Peep, listening" : "Peep") : "(!) Peep: no sound";
   if (what !== null && player.on) player.alarm();
