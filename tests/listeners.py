@@ -18,6 +18,9 @@ class Server:
         self.home = home
         self.number = free()
         self.class_name = f"page-{self.number}"
+        # Sealed, or no text would travel.
+        made = home.peep("key", "new", self.class_name)
+        assert made.returncode == 0, made.stderr
         words = ("server", "--interfaces", "lo", "--output", output)
         words += ("--port", self.number, "--classes", f"public,{self.class_name}")
         self.console = free(socket.SOCK_STREAM)

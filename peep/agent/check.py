@@ -150,7 +150,7 @@ def _opened(
     elif from_start:
         at, begins = 0, "from its beginning"
     else:
-        at, begins = end_of_lines(contents), "from its end"
+        at, begins = end_of_lines(contents, contents.size()), "from its end"
     says = f"readable, {size(length)}, {begins}"
     unread = max(0, length - at)
     if unread:

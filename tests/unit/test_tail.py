@@ -551,3 +551,14 @@ def test_a_source_that_failed_goes_on_where_it_stopped(log):
 
     asyncio.run(work())
     source._followers[str(log)].close(0.0)
+
+
+def test_what_is_written_before_the_first_look_is_new(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_text("old\n")
+    follower = Follower(str(path))
+    with path.open("a") as file:
+        file.write("new\n")
+    batch = follower.read(1.0, 1_000_000.0)
+    assert [line.text for line in batch.lines] == [b"new"]
+    follower.close(1_000_000.0)

@@ -33,6 +33,7 @@ counted.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -50,7 +51,6 @@ from peep.errors import SourceError
 from peep.loglines import Batch, LogLine, Mark, Skipped
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
 OUTGOING_S = 60.0  # logrotate's scripts reopen within seconds; be patient
@@ -82,7 +82,9 @@ class Follower:
         self._behind = False  # there was something to read the last time
         self._skipped = Skipped(0, 0)  # to be told with the next batch
         self._name = Name(path)
-        self._skip = not from_start  # what stands there when we come is old
+        # What stands there when we come is old; the first read may be a moment later.
+        self._skip = not from_start
+        self._came = None if from_start else _status(path)
         self._marks = tuple(marks)  # to begin with
         self._draw = draw
         self._began = False
@@ -307,12 +309,20 @@ class Follower:
             if not mark.origin:
                 mark = msgspec.structs.replace(mark, origin=self._draw())
             return Held.resumed(contents, mark)
-        offset = end_of_lines(contents) if self._skip else 0
+        offset = end_of_lines(contents, self._old_bytes(contents)) if self._skip else 0
         for old in self._outgoing:  # an editor writes a copy, and gives it the name
             if old.is_copied_in(contents):
                 offset = old.mark().offset
         self._skip = False
         return Held(contents, self._name.shown, self._draw(), offset)
+
+    def _old_bytes(self, contents: Plain) -> int:
+        """Return how much of a file stood there when we came."""
+        came, size_bytes = self._came, contents.size()
+        # Another by now, or cut: what there is of it is taken for old, all the same.
+        if came is None or (came.st_dev, came.st_ino) != contents.identity:
+            return size_bytes
+        return min(came.st_size, size_bytes)
 
     # ---- files that end -----------------------------------------------------------
 
@@ -355,3 +365,10 @@ class Follower:
             self._memory.keep(held.mark(), held.head)
         held.contents.close()
         return lines
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - thousands of names
+    except OSError:
+        return None  # said when it is read

@@ -73,9 +73,8 @@ def proves(mark: Mark, contents: Plain) -> bool:
     return digest(contents.pread(mark.offset - start, start)) == mark.tail
 
 
-def end_of_lines(contents: Plain) -> int:
-    """Return where the last line begins that has no newline yet, or the end."""
-    size = contents.size()
+def end_of_lines(contents: Plain, size: int) -> int:
+    """Return where, of so many bytes, the last line begins that has no newline yet."""
     start = max(0, size - _LAST_LINE_BYTES)
     found = contents.pread(size - start, start).rfind(b"\n")
     return start + found + 1 if found >= 0 or start == 0 else size

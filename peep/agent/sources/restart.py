@@ -38,7 +38,9 @@ def begin_anew(name: str, around: Sequence[Sibling], memory: Memory) -> Begun:
     old = [one for one in around if one.rotated][:OLD_NEIGHBOURS]
     for contents in map(open_sibling, old):
         if contents is not None:
-            memory.remember(Held(contents, name, 0, end_of_lines(contents)))
+            memory.remember(
+                Held(contents, name, 0, end_of_lines(contents, contents.size()))
+            )
             contents.close()
     return Begun(None, [], max((one.changed for one in old), default=0.0))
 
