@@ -89,9 +89,7 @@ def test_what_is_in_force_is_listed_and_can_be_ended_at_once(server):
     (said,) = json.loads(ok(home.peep("controls", "--json")))
     assert [one["what"] for one in said["controls"]] == ["gain", "solo", "mute"]
     assert 7000 < said["controls"][2]["left_s"] <= 7200
-    assert ok(home.peep("unsolo")).startswith(
-        "gain tier:routine -6 dB; mute"
-    )
+    assert ok(home.peep("unsolo")).startswith("gain tier:routine -6 dB; mute")
     assert ok(home.peep("controls", "clear")) == "nothing is muted\n"
 
 
