@@ -243,7 +243,10 @@ class LiveEngine:
         self._flush()
 
     def _hear(self, packet: bytes) -> None:
-        status = link.decode_status(packet)
+        try:
+            status = link.decode_status(packet)
+        except msgspec.DecodeError:
+            return  # stopped as it started: a part of the answer that `start` awaits
         self._heard_at = self._clock.now()
         self._meters = status.meters
         self._failure = status.failure

@@ -298,6 +298,16 @@ def test_a_sound_process_answers_what_it_cannot_do(lasting):
         serve(there, lasting.ring, lasting.keeper)  # and nobody hears it
 
 
+def test_an_engine_that_is_stopped_as_it_starts_takes_no_answer_for_a_status(live):
+    engine = live()
+    engine.start()
+    until(engine, lambda: engine.frames > 0)
+    before = engine.meters()
+    engine._hear(b"\x00" + b"part of a long answer")
+    assert engine.meters().frames >= before.frames
+    assert engine.failure() is None
+
+
 def test_what_lasts_is_let_go_of_once():
     one = Lasting()
     one.close()
