@@ -24,7 +24,7 @@ import msgspec
 
 from peep.agent.sources.follow import Follower
 from peep.agent.sources.inotify import Changes, Inotify
-from peep.agent.sources.name import shown
+from peep.agent.sources.name import Name, shown
 from peep.agent.sources.patterns import expand, is_pattern, mark_of, takes
 from peep.agent.sources.siblings import bases
 from peep.config.problems import safe
@@ -128,8 +128,9 @@ class TailSource:
 
         SourceError where there is no such file: a misspelt name must not look calm.
         """
-        if not self._is_pattern and not os.path.exists(self._spec.path):  # noqa: PTH110
-            raise SourceError(f"{shown(self._spec.path)}: no such file")
+        name = Name(self._spec.path)
+        if not self._is_pattern and name.has_directory() and name.status() is None:
+            raise SourceError(f"{name.shown}: no such file")
         self._ends = True
         return self.batches()
 
