@@ -300,12 +300,14 @@ def test_lines_wait_so_that_an_agent_stays_below_its_ceiling_and_gives_way(host)
     assert psutil.Process(life.process.pid).nice() >= 10
     host.append(*["line"] * 50_000)
 
-    def rested():
-        counted = host.peep("metrics").stdout
-        found = re.search(r"^peep_rested_seconds_total.* (.+)$", counted, re.MULTILINE)
-        return found is not None and float(found[1]) > 0
+    def is_under_way():
+        """Say whether it has begun, and rested; where it begins is then kept."""
+        told = host.peep("metrics").stdout
+        names = ("peep_rested_seconds_total", "peep_lines_total")
+        found = [re.search(rf"^{name}.* (.+)$", told, re.MULTILINE) for name in names]
+        return all(one is not None and float(one[1]) > 0 for one in found)
 
-    wait_until(rested, PATIENCE_S)
+    wait_until(is_under_way, PATIENCE_S)
     life.end(signal.SIGTERM)
     assert life.process.returncode == 0
     (read,) = (line for _, line in life.said if "lines read" in line)
