@@ -244,7 +244,9 @@ class AgentApp:
 
     async def _take(self, batch: Batch) -> None:
         """Judge lines when it is their turn, and send what they mean."""
-        async with self.turns.turn():
+        # Marks alone cost nothing, and must not wait.
+        turn = self.turns.turn() if batch.lines else contextlib.nullcontext()
+        async with turn:
             signals: list[Signal] = [*await self.matching.take(batch.lines)]
             signals += self._skips.take(batch)
             await self._send_in_turn(signals, batch)

@@ -108,7 +108,7 @@ def run(verb: str, argv: Sequence[str]) -> int:
         if one.answer is None:
             common.say(f"peep: {one.who}: {one.problem}")
             continue
-        # Names came from a command line, but of whoever was first.
+        # Whoever may ask this server may have named anything.
         held = "; ".join(safe(word) for word in one.answer.words) or "nothing is muted"
         print(f"{one.who}: {held}" if len(said) > 1 else held)
     return int(any(one.answer is None for one in said))

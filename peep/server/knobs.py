@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from peep.errors import PeepError
 from peep.mixer.controls import Act, Clear, Control, Gain, Mute, Scope, Snooze
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ class Knobs:
             left_s = None if kept.until is None else kept.until - wall
             if left_s is None or left_s > 0:
                 control = msgspec.structs.replace(kept.control, left_s=left_s)
-                self._pipeline.control(control.act(), now)
+                try:
+                    self._pipeline.control(control.act(), now)
+                except PeepError as problem:
+                    self._say(f"{self._path}: {problem}: passed over")
         held = self.in_words()
         if held:
             self._say(f"still in force: {', '.join(held)} (peep unmute, peep controls)")

@@ -27,7 +27,6 @@ class RecordingEngine:
         self.running = False
         self._bank = bank
         self._failure: str | None = None
-        self._gap: Gap | None = None
 
     def start(self) -> SoundBank:
         """Begin, and return the bank given at the making."""
@@ -54,14 +53,9 @@ class RecordingEngine:
         """Return the line given to `fail`, if any."""
         return self._failure
 
-    def come_back(self, gap: Gap) -> None:
-        """Pretend that the output was silent, and is new."""
-        self._gap = gap
-
     def look(self) -> Gap | None:
-        """Return the gap given to `come_back`, once."""
-        gap, self._gap = self._gap, None
-        return gap
+        """Return nothing: it is never made anew."""
+        return None
 
     def stop(self) -> Meters:
         """Stop; may be called twice."""

@@ -96,8 +96,8 @@ class Supervised:
     def stop(self) -> Meters:
         """Stop what runs, and what was about to."""
         if self._successor is not None:
+            self._successor.engine.stop()  # which ends its start, too
             self._successor.thread.join()
-            self._successor.engine.stop()
         self._meters = self._engine.stop()
         self._lasting.close()
         return self._meters

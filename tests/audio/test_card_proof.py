@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 from onsets import found_at, likeness
-from pulse import Pulse, missing
 
 from peep.clock import SystemClock
 from peep.mixer.commands import Beat, Level, Play
@@ -35,18 +34,6 @@ THEME = Theme(
     layers={"wind": LayerSpec(name="wind", recipe="wind")},
 )
 SETTLING_S = 1.0
-
-
-@pytest.fixture
-def pulse(monkeypatch):
-    if missing():
-        pytest.skip(missing())
-    made = Pulse()
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PULSE_SERVER", raising=False)
-    yield made
-    made.close()
 
 
 @pytest.fixture

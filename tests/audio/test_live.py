@@ -12,7 +12,6 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
-from pulse import Pulse, missing
 
 from peep.clock import SystemClock
 from peep.errors import EngineError
@@ -348,19 +347,6 @@ def test_a_theme_larger_than_a_packet_arrives_whole():
         here.close()
         with pytest.raises(EOFError):
             link.receive_setup(there)
-
-
-@pytest.fixture
-def pulse(monkeypatch):
-    """Start private PulseAudio daemons with a sink that plays nowhere."""
-    if missing():
-        pytest.skip(missing())
-    made = Pulse()
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PULSE_SERVER", raising=False)
-    yield made
-    made.close()
 
 
 @pytest.mark.device

@@ -327,13 +327,18 @@ class Mixing(RuleBasedStateMachine):
             case Gain(gain_db=gain_db):
                 self.controls["gain", scope] = math.inf, gain_db
             case Unmute():
-                self.controls.pop(("mute", scope), None)
-                self.controls.pop(("snooze", scope), None)
+                self.ended({"mute", "snooze"}, scope)
             case Unsolo():
-                self.controls.pop(("solo", scope), None)
+                self.ended({"solo"}, scope)
             case Clear():
                 self.controls.clear()
         self.told(self.mixer.control(act, self.now))
+
+    def ended(self, what, scope):
+        """End what holds for a scope: the scope "all" ends every one."""
+        for key in list(self.controls):
+            if key[0] in what and scope in {ALL, key[1]}:
+                del self.controls[key]
 
     @rule(on=st.booleans())
     def quiet_hours_begin_or_end(self, on):

@@ -146,6 +146,21 @@ def test_a_file_that_is_broken_is_said_in_one_line(bench, text):
     assert line.endswith(": nothing is muted now")
 
 
+def test_a_kept_control_that_makes_no_sense_is_passed_over_and_the_others_hold(bench):
+    kept = [
+        {"control": {"what": "gain", "scope": {}, "gain_db": 99.0}, "until": None},
+        {"control": {"what": "mute", "scope": {"kind": "host"}}, "until": None},
+        {
+            "control": {"what": "solo", "scope": {"kind": "host", "value": "web1"}},
+            "until": None,
+        },
+    ]
+    bench.path.write_text(json.dumps(kept))
+    bench.knobs.start()
+    assert bench.knobs.in_words() == ("solo host:web1",)
+    assert sum(line.endswith(": passed over") for line in bench.said) == 2
+
+
 def test_only_its_owner_may_read_the_file(bench):
     bench.knobs.act(Mute(WEB1))
     assert bench.path.stat().st_mode & 0o077 == 0

@@ -559,6 +559,34 @@ def test_what_is_written_before_the_first_look_is_new(tmp_path):
     follower = Follower(str(path))
     with path.open("a") as file:
         file.write("new\n")
-    batch = follower.read(1.0, 1_000_000.0)
-    assert [line.text for line in batch.lines] == [b"new"]
+    assert [line.text for line in all_read(follower)] == [b"new"]
     follower.close(1_000_000.0)
+
+
+def test_a_log_that_was_not_there_when_we_came_is_new_from_its_beginning(tmp_path):
+    follower = Follower(str(tmp_path / "a.log"))
+    (tmp_path / "a.log").write_text("first\n")
+    assert [line.text for line in all_read(follower)] == [b"first"]
+    follower.close(1_000_000.0)
+
+
+def test_where_a_log_begins_is_told_before_any_line_of_it(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_text("old\n")
+    follower = Follower(str(path))
+    with path.open("a") as file:
+        file.write("new\n")
+    batch = follower.read(1.0, 1_000_000.0)
+    assert batch.lines == ()
+    (mark,) = batch.marks
+    follower.close(1_000_000.0)  # and the lines were never taken
+    again = Follower(str(path), marks=[mark])
+    assert [line.text for line in all_read(again)] == [b"new"]
+    again.close(1_000_000.0)
+
+
+def all_read(follower):
+    lines = []
+    while (batch := follower.read(1.0, 1_000_000.0)) is not None:
+        lines += batch.lines
+    return lines

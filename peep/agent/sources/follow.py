@@ -33,7 +33,6 @@ counted.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,6 +50,7 @@ from peep.errors import SourceError
 from peep.loglines import Batch, LogLine, Mark, Skipped
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
 
 OUTGOING_S = 60.0  # logrotate's scripts reopen within seconds; be patient
@@ -84,7 +84,14 @@ class Follower:
         self._name = Name(path)
         # What stands there when we come is old; the first read may be a moment later.
         self._skip = not from_start
-        self._came = None if from_start else _status(path)
+        self._came: os.stat_result | None = None
+        if self._skip:
+            try:
+                self._came = self._name.status()
+            except SourceError:
+                pass  # said when it is read
+            else:
+                self._skip = self._came is not None
         self._marks = tuple(marks)  # to begin with
         self._draw = draw
         self._began = False
@@ -119,13 +126,26 @@ class Follower:
 
         SourceError if the name leads to what cannot be read, and all else has been.
         """
-        lines: list[LogLine] = []
-        progress = False
         trouble = None
+        begins = not self._began and not self._marks
         try:
             self._look(wall)
         except SourceError as problem:
             trouble = problem
+        if begins and self._began:
+            # Where it begins is to be kept before lines wait for anything: whoever is
+            # stopped meanwhile goes on from there.
+            batch = self._packed([], progress=False)
+            if batch is not None:
+                return batch
+        return self._read_on(now, wall, trouble)
+
+    def _read_on(
+        self, now: float, wall: float, trouble: SourceError | None
+    ) -> Batch | None:
+        """Return the next block; else raise the trouble that there was, if any."""
+        lines: list[LogLine] = []
+        progress = False
         is_bound = self._behind and not self._patient
         bound(self._held(), self._lag_max_bytes if is_bound else 0)
         for held in self._held():
@@ -365,10 +385,3 @@ class Follower:
             self._memory.keep(held.mark(), held.head)
         held.contents.close()
         return lines
-
-
-def _status(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)  # noqa: PTH116 - thousands of names
-    except OSError:
-        return None  # said when it is read
