@@ -7,9 +7,9 @@ into a PulseAudio sink whose monitor is recorded for a minute, beside a listener
 keeps what the engine made: for each two seconds, how late the recording is. The first
 row is the server with nobody listening.
 
-    python tests/bench/listen.py [--seconds S] [--runs N]
+    python tests/bench/browser.py [--seconds S] [--runs N]
 
-Ends with RATIO listen-cpu (1.3 ÷ (ten ÷ one)) and RATIO listen-lag (0.5 s ÷ median).
+Ends with RATIO browser-cpu (1.3 ÷ (ten ÷ one)) and RATIO browser-lag (0.5 s ÷ median).
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def main() -> None:
         f"{len(lags)}, {1000 * min(lags):.0f} to {1000 * max(lags):.0f}), "
         f"alike {like:.3f}"
     )
-    say(f"RATIO listen-cpu {ALLOWED_GROWTH / growth:.2f} 1")
-    say(f"RATIO listen-lag {ALLOWED_LAG_S / late_s:.2f} 1")
+    say(f"RATIO browser-cpu {ALLOWED_GROWTH / growth:.2f} 1")
+    say(f"RATIO browser-lag {ALLOWED_LAG_S / late_s:.2f} 1")
 
 
 if __name__ == "__main__":
