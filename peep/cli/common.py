@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from peep import paths
 from peep.agent.sources import CHECKS
@@ -22,7 +22,7 @@ from peep.config.problems import safe
 from peep.config.settings import MAX_LAG_MIB, Settings, load_settings
 from peep.errors import ConfigError
 from peep.net.control import MAX_HOST_LENGTH, socket_path
-from peep.protocol.classes import class_problem
+from peep.protocol.classes import NONE, class_problem
 from peep.reasons import Reason
 
 if TYPE_CHECKING:
@@ -50,7 +50,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says which option may have been meant."""
+    """Says in a line what is wrong, and which option may have been meant.
+
+    Its verbs are parsed by the same class, so they are as strict.
+    """
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(**given, formatter_class=_Help, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and exit with 2."""
@@ -62,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
             meant = dict.fromkeys(found[0] for found in near if found)
             if meant:
                 message += f" (did you mean {', '.join(meant)}?)"
-        super().error(message)
+        self.exit(2, f"{safe(f'{self.prog}: {message}')}; see {self.prog} --help\n")
 
 
 def _columns() -> int:
@@ -93,8 +99,6 @@ def new_parser(command: str, about: str, examples: str) -> argparse.ArgumentPars
         prog=f"peep {command}",
         description=about,
         epilog=f"examples:\n{examples}",
-        formatter_class=_Help,
-        allow_abbrev=False,
     )
 
 
@@ -217,6 +221,8 @@ def lag_max_bytes(args: argparse.Namespace, wanted: AgentSettings) -> int:
 def class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return class names that the wire can carry, or refuse them all at once."""
     bad = [f"--classes: {n!r} {why}" for n in names if (why := class_problem(n))]
+    if NONE in names and len(names) > 1:
+        bad.append(f"--classes: {NONE} stands alone: who is in it speaks to nobody")
     if bad:
         raise ConfigError(bad)
     return names

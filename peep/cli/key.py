@@ -42,21 +42,18 @@ def parser() -> argparse.ArgumentParser:
         "key", "Make the key of a sealed class, and tokens for other hosts.", _EXAMPLES
     )
     verbs = made.add_subparsers(dest="verb", metavar="VERB", required=True)
-    new = verbs.add_parser("new", help="make a key for a class", allow_abbrev=False)
+    new = verbs.add_parser("new", help="make a key for a class")
     new.add_argument("class_name", metavar="CLASS")
     new.add_argument(
         "--comment",
         metavar="TEXT",
         help="words that stand beside the key (default: where and when it was made)",
     )
-    listing = verbs.add_parser(
-        "list", help="say which keys this host has", allow_abbrev=False
-    )
+    listing = verbs.add_parser("list", help="say which keys this host has")
     listing.add_argument("--json", action="store_true", help="one JSON list")
     token = verbs.add_parser(
         "token",
         help="print what `peep join` takes on another host",
-        allow_abbrev=False,
     )
     token.add_argument("class_name", metavar="CLASS")
     token.add_argument(

@@ -61,6 +61,7 @@ _DOES: Final = {
 class _Mix(msgspec.Struct, frozen=True):
     controls: tuple[dict[str, object], ...]
     words: tuple[str, ...]
+    hint: str = ""
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
@@ -111,6 +112,8 @@ def run(verb: str, argv: Sequence[str]) -> int:
         # Whoever may ask this server may have named anything.
         held = "; ".join(safe(word) for word in one.answer.words) or "nothing is muted"
         print(f"{one.who}: {held}" if len(said) > 1 else held)
+        if one.answer.hint:
+            common.say(f"peep: {one.answer.hint}: a slip?")
     return int(any(one.answer is None for one in said))
 
 

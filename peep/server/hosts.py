@@ -12,6 +12,7 @@ import msgspec
 
 from peep.errors import PeepError
 from peep.net.control import ForgetHost, ListHosts, ReadMetrics, Request
+from peep.protocol.classes import shared
 from peep.server import roster as states
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from peep.clock import Clock
     from peep.journal.rows import HostRow
     from peep.metrics import Metrics
+    from peep.mixer.controls import Scope
     from peep.protocol.addresses import Address
     from peep.protocol.events import AgentInfo
     from peep.server.roster import Roster
@@ -90,6 +92,19 @@ def answer(
         case ReadMetrics():
             return {"metrics": metrics.collect()}
     raise PeepError(f"has no answer to {request.__struct_config__.tag}")
+
+
+def unheard(
+    scope: Scope, infos: Sequence[AgentInfo], roster: Roster, patterns: Sequence[str]
+) -> str:
+    """Say that a control is about nobody who is known, if so: it may be a slip."""
+    value = scope.value
+    if scope.kind == "host":
+        known = any(value == info.peer.host for info in infos)
+        return "" if known or roster.row(value) else f"no host {value} is known here"
+    if scope.kind == "class" and not shared(patterns, [value]):
+        return f"no class {value} is served here"
+    return ""
 
 
 def _of_agent(info: AgentInfo, roster: Roster) -> HostLine:

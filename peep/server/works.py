@@ -15,6 +15,7 @@ import msgspec
 
 from peep.errors import PeepError
 from peep.journal.journal import Journal
+from peep.mixer.controls import Gain, Mute, Snooze, Solo
 from peep.mixer.room import ROOMS
 from peep.net import mdns
 from peep.net.class_control import ClassControl
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from peep.clock import Clock
     from peep.console.serve import ConsoleServer
-    from peep.mixer.controls import Control
+    from peep.mixer.controls import Act, Control
     from peep.mixer.outcomes import Outcome
     from peep.net.control import Request
     from peep.net.endpoint import Endpoint
@@ -293,7 +294,7 @@ class Works:
             case ChangeMix(act=act):
                 controls = self.knobs.act(act)
                 self._come_soon()
-                return self._mix(controls)
+                return {**self._mix(controls), "hint": self._hint(act)}
         answer = hosts.answer(
             request,
             infos=self.machine.infos,
@@ -332,6 +333,12 @@ class Works:
             "controls": msgspec.to_builtins(controls),
             "words": self.knobs.in_words(),
         }
+
+    def _hint(self, act: Act) -> str:
+        if not isinstance(act, Mute | Solo | Snooze | Gain):
+            return ""
+        infos = self.machine.infos(self._clock.now())
+        return hosts.unheard(act.scope, infos, self._roster, self.machine.classes)
 
     def _more(self) -> bool:
         return bool(self._plan.config.subnets)

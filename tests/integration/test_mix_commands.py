@@ -112,6 +112,18 @@ def test_what_makes_no_sense_is_refused_with_the_mend(server, words, said):
     assert said in done.stderr
 
 
+def test_what_is_about_nobody_is_done_and_doubted(server):
+    for scope, doubt in (
+        ("host:web2", "no host web2 is known here: a slip?"),
+        (f"class:{server.class_name}x", f"no class {server.class_name}x is served"),
+        (f"class:{server.class_name}", ""),
+    ):
+        done = server.home.peep("solo", scope)
+        assert ok(done) == f"solo {scope}\n"
+        assert doubt in done.stderr if doubt else not done.stderr
+        assert not server.home.peep("unsolo").stderr
+
+
 def test_a_mute_outlives_a_restart():
     home = Home()
     first = Server(home)
