@@ -193,18 +193,19 @@ class LineSplitter:
         head, newline, rest = block.rpartition(b"\n")
         lines: list[LogLine] = []
         if newline:
-            texts = (self._pending + head).split(b"\n")
+            whole = self._pending + head
+            texts = whole.split(b"\n")
             if self._skipping:
                 self._skipping = False
                 self.begin += len(texts.pop(0)) + 1
             source, begin, origin = self.source, self.begin, self.origin
-            for text in texts:
-                # Most lines need no change, and this is done with every one.
-                if text[-1:] == b"\r" or len(text) > self._max_bytes:
-                    shown = self._shown(text)
-                else:
-                    shown = text
-                lines.append(LogLine(source, begin, shown, when, origin))
+            # Most blocks need no change, and all their lines are asked at once.
+            if b"\r" in whole or max(map(len, texts), default=0) > self._max_bytes:
+                shown = [self._shown(text) for text in texts]
+            else:
+                shown = texts
+            for text, told in zip(texts, shown, strict=True):
+                lines.append(LogLine(source, begin, told, when, origin))
                 begin += len(text) + 1
             self.begin = begin
             self._pending = rest
@@ -251,8 +252,11 @@ class LineSplitter:
 
 def some_lines(block: bytes, begin: int = 0) -> bytes:
     """Return a block to the end of its first MAX_LINES lines from `begin` on."""
-    if block.count(b"\n", begin) <= MAX_LINES:
+    excess = block.count(b"\n", begin) - MAX_LINES
+    if excess <= 0:
         return block
+    if excess < MAX_LINES:  # they are fewer, and so sooner found from the end
+        return block[: len(block.rsplit(b"\n", excess + 1)[0]) + 1]
     return block[: len(block) - len(block[begin:].split(b"\n", MAX_LINES)[-1])]
 
 

@@ -2,8 +2,11 @@
 
 Families are mapped first and single names where the theme wants to, so that a rule
 pack written tomorrow sounds in every theme. An event is looked up by its name, then
-by ever shorter dotted beginnings of it ("ssh.login-failed", "ssh"), then by tier and
-family (`alerts:` for the alert tier), then by family, then by `default`. States and
+by ever shorter dotted beginnings of it ("ssh.login-failed", "ssh"). If it is not there,
+an alert is looked up in `alerts`, by family; any other event by its *ending*: what
+follows the last dot of its name, or a hyphen in that ("session-closed", "closed"), of
+its family alone ("access.closed") or of all. So what begins and what ends sound as a
+pair, in rule packs of tomorrow too. Then by family, then by `default`. States and
 heartbeats are looked up by name, dotted beginnings, then `default`.
 
 A *sound* is a one-shot with several variants; a *layer* is a continuous sound that is
@@ -11,7 +14,7 @@ synthesised live and follows a value. What each lasts and how loud it is stands 
 SoundBank, which the sound side makes and the mixer only reads.
 
 A *zone* is a place in the mix. Hosts and classes that a theme names are in their zone,
-all others in none; where it names no zone at all, hosts are spread by their names.
+all others in none; where no zone names anybody, hosts are spread by their names.
 """
 
 from collections.abc import Mapping
@@ -80,17 +83,19 @@ class Theme(msgspec.Struct, frozen=True, kw_only=True):
     """A whole theme, checked: every name that it uses exists."""
 
     name: str
+    about: str = ""  # what it is, in a line
     seed: int = 1
     sounds: Mapping[str, SoundSpec] = {}
     layers: Mapping[str, LayerSpec] = {}
     events: Mapping[str, Voicing] = {}
     alerts: Mapping[str, Voicing] = {}
+    endings: Mapping[str, Voicing] = {}
     families: Mapping[str, Voicing] = {}
     states: Mapping[str, Voicing] = {}
     heartbeats: Mapping[str, Voicing] = {}
     pulse: PulseSpec | None = None
     unknown: Voicing | None = None  # the layer that says: these states are not known
-    zones: tuple[Zone, ...] = ()  # at most MAX_ZONES; none: hosts are spread over five
+    zones: tuple[Zone, ...] = ()  # at most MAX_ZONES; see mixer/place.py
 
     def for_event(self, event: Event) -> Voicing | None:
         """Return how an event sounds, or None if it does not."""
@@ -98,9 +103,11 @@ class Theme(msgspec.Struct, frozen=True, kw_only=True):
         if named is not None:
             return named
         if event.tier is Tier.ALERT:
-            alert = self.alerts.get(event.family) or self.alerts.get("default")
-            if alert is not None:
-                return alert
+            found = self.alerts.get(event.family) or self.alerts.get("default")
+        else:
+            found = _by_ending(self.endings, event.family, event.name)
+        if found is not None:
+            return found
         return self.families.get(event.family) or self.families.get("default")
 
     def for_state(self, state: State) -> Voicing | None:
@@ -133,4 +140,14 @@ def _by_name(table: Mapping[str, Voicing], name: str) -> Voicing | None:
         if found is not None:
             return found
         name = name.rpartition(".")[0]
+    return None
+
+
+def _by_ending(table: Mapping[str, Voicing], family: str, name: str) -> Voicing | None:
+    ending = name.rpartition(".")[2]
+    while ending:
+        found = table.get(f"{family}.{ending}") or table.get(ending)
+        if found is not None:
+            return found
+        ending = ending.partition("-")[2]
     return None

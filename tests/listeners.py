@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 class Server:
     """A real server, and what it says."""
 
-    def __init__(self, home, output="null"):
+    def __init__(self, home, output="null", open_class="public", more=()):
         self.home = home
         self.number = free()
         self.class_name = f"page-{self.number}"
@@ -22,9 +22,9 @@ class Server:
         made = home.peep("key", "new", self.class_name)
         assert made.returncode == 0, made.stderr
         words = ("server", "--interfaces", "lo", "--output", output)
-        words += ("--port", self.number, "--classes", f"public,{self.class_name}")
+        words += ("--port", self.number, "--classes", f"{open_class},{self.class_name}")
         self.console = free(socket.SOCK_STREAM)
-        words += ("--console", f"127.0.0.1:{self.console}")
+        words += ("--console", f"127.0.0.1:{self.console}", *more)
         self.life = Life(home.env, ["-m", "peep", *words])
         wait_until(lambda: self.life.has_said("hear it in a browser"), 20)
         self.url = f"http://127.0.0.1:{self.console}/"

@@ -50,7 +50,7 @@ def wait_until(holds, seconds):
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not holds():
         assert time.monotonic() < deadline, f"not in {seconds} s"
-        pause.wait(0.2)
+        pause.wait(0.05)
 
 
 def reading(database):

@@ -62,6 +62,14 @@ class Pulse:
             os.sched_setscheduler(daemon.pid, os.SCHED_FIFO, os.sched_param(5))
         return daemon
 
+    def asked(self, what):
+        """Return what `pactl list` says of sinks, sink-inputs and so on."""
+        env = {k: v for k, v in os.environ.items() if k != "PULSE_SERVER"} | self.env
+        words = ["pactl", "list", what]
+        return subprocess.run(
+            words, capture_output=True, text=True, check=True, env=env
+        ).stdout
+
     def record(self, take=None):
         """Return a recorder of what the sink is given; if `take` is, it gets that."""
         env = {k: v for k, v in os.environ.items() if k != "PULSE_SERVER"} | self.env

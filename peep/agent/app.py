@@ -293,10 +293,11 @@ class AgentApp:
             if number:
                 yield
             now, wall = self._clock.now(), self._clock.wall()
+            ahead_s = now - wall
             self._machine.send_all(
                 [
-                    Born(signal, now - max(0.0, wall - signal.when))
-                    if resumed and signal.when
+                    Born(signal, signal.when + ahead_s)
+                    if resumed and 0 < signal.when < wall
                     else Born(signal, now)
                     for signal in part
                 ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import difflib
 import os
 import signal
 import socket
@@ -62,6 +61,9 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and exit with 2."""
         named, _, rest = message.partition(": ")
         if named == "unrecognized arguments":
+            # Loaded only where it is used.
+            import difflib  # noqa: PLC0415
+
             given = [w.partition("=")[0] for w in rest.split() if w.startswith("-")]
             known = _options(self)
             near = [difflib.get_close_matches(w, known, 1) for w in given]

@@ -4,7 +4,6 @@ Exit codes: 0 ok, 1 failed, 2 usage or configuration. A command is imported only
 it is called, so that an agent loads no audio.
 """
 
-import difflib
 import errno
 import importlib
 import os
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from peep import __version__
-from peep.cli.light import without_openssl
+from peep.cli.light import without_inspection, without_openssl
 from peep.errors import ConfigError, PeepError
 
 # Command → module below peep.cli, and what it does.
@@ -41,6 +40,9 @@ COMMANDS: Final = {
     "join": ("join", "enrol this host with one token"),
     "render": ("render", "turn logs into a sound file, from their own timestamps"),
     "rules": ("rules", "try, list, check and measure the rules"),
+    "theme": ("theme", "list, show and check themes; make one of recordings"),
+    "audition": ("audition", "hear what each sound means"),
+    "keytest": ("keytest", "press keys and hear the sounds"),
     "redact": ("redact", "show what an agent would cut out of a log"),
     "config": ("config", "config check: say all that is wrong with peep.yaml"),
     "dev": ("dev", "dev simulate, dev torture: the protocol, and tail, in misfortune"),
@@ -111,6 +113,9 @@ def _without_command(word: str) -> int:
         rows = [f"  {name:<8} {does}" for name, (_, does) in COMMANDS.items()]
         print(_HELP.format(commands="\n".join(rows)), end="")
         return 0 if word else 2
+    # Loaded only where it is used.
+    import difflib  # noqa: PLC0415
+
     close = difflib.get_close_matches(word, COMMANDS, 1)
     meant = f" (did you mean {close[0]}?)" if close else ""
     return _failed(2, f"no command {word!r}{meant}; see peep --help")
@@ -119,6 +124,7 @@ def _without_command(word: str) -> int:
 def _run(name: str, words: Sequence[str]) -> int:
     try:
         if name == "agent":
+            without_inspection()
             without_openssl()
         module = importlib.import_module(f"peep.cli.{COMMANDS[name][0]}")
         if COMMANDS[name][0] == "mix":  # one module for many verbs

@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="so many times faster than it happened (default: 1)",
     )
-    made.add_argument("--theme", metavar="NAME", help="a shipped theme or a directory")
+    made.add_argument("--theme", metavar="NAME", help="a theme's name, or a directory")
     made.add_argument("--rules", type=common.words, metavar="A,B", help="rule packs")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
     made.add_argument("--json", action="store_true", help="print the account as JSON")

@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "test", help="say of each line which rule takes it, and how it sounds"
     )
     test.add_argument("log", metavar="LOG", help="a file, or - for standard input")
-    test.add_argument("--theme", metavar="NAME", help="a shipped theme or a directory")
+    test.add_argument("--theme", metavar="NAME", help="a theme's name, or a directory")
     test.add_argument(
         "--unmatched", action="store_true", help="show only lines that no rule takes"
     )

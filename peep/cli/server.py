@@ -90,7 +90,7 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
         help="auto, device, device:NAME, file:PATH, stream or null (default: auto)",
     )
     parser.add_argument(
-        "--theme", metavar="NAME", help="a shipped theme or a directory"
+        "--theme", metavar="NAME", help="a theme's name, or a directory"
     )
     parser.add_argument(
         "--room",

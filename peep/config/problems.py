@@ -4,7 +4,6 @@ A problem is one line, `file:line: path: message`, safe to print: what came from
 file is quoted by `shown`, cut and with its control characters made visible.
 """
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -74,6 +73,9 @@ def joined(path: str, key: str) -> str:
 
 def hint(word: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)", or else what there is to choose from."""
+    # Loaded only where it is used.
+    import difflib  # noqa: PLC0415
+
     names = sorted(known)
     near = difflib.get_close_matches(word[:_MAX_GUESSED], names, n=1)
     if near:

@@ -29,7 +29,7 @@ from peep.config.storage import (
     journal_settings,
     spool_settings,
 )
-from peep.config.themes import shipped_themes
+from peep.config.themes import theme_names
 from peep.mixer.room import ROOMS
 from peep.protocol.policy import Network
 
@@ -290,10 +290,10 @@ def _rule_pack(node: Node, directory: Path) -> str:
 
 
 def _theme(node: Node, directory: Path) -> str:
-    """Return a shipped theme's name as it is, a directory's path made absolute."""
+    """Return the name of a theme that is here as it is, a path made absolute."""
     name = node.text("wetland")
-    if name in shipped_themes():
+    if name in theme_names():
         return name
     if "/" not in name and not (directory / name).is_dir():
-        node.problem(f"no theme {shown(name)}{hint(name, shipped_themes())}")
+        node.problem(f"no theme {shown(name)}{hint(name, theme_names())}")
     return str(directory / name)

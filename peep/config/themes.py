@@ -29,17 +29,20 @@ from peep.signals import name_problem
 from peep.theme import LayerSpec, PulseSpec, SoundSpec, Theme, Voicing
 
 LEVELS = ("routine", "notable", "alert", "pulse")
+MAX_ABOUT = 100  # characters of a theme's own description: a line of a list
 MAX_VARIANTS = 16  # more cannot be told apart, and each is kept in memory
-_FILE = "theme.yaml"
-_MAX_ANCESTORS = 8  # nobody's family goes further back, and circles end
+THEME_FILE = "theme.yaml"
+MAX_ANCESTORS = 8  # nobody's family goes further back, and circles end
 _KEYS = (
     "theme",
+    "about",
     "extends",
     "seed",
     "sounds",
     "layers",
     "families",
     "alerts",
+    "endings",
     "events",
     "states",
     "heartbeats",
@@ -53,38 +56,63 @@ T = TypeVar("T")
 
 def shipped_themes() -> tuple[str, ...]:
     """Return the names of the themes that come with Peep."""
-    found = paths.data_dir("sounds").glob(f"*/{_FILE}")
+    found = paths.data_dir("sounds").glob(f"*/{THEME_FILE}")
     return tuple(sorted(path.parent.name for path in found))
 
 
+def own_themes() -> Path:
+    """Return where a user's own themes lie, each in a directory of its name."""
+    return paths.config_dir() / "themes"
+
+
+def theme_names() -> tuple[str, ...]:
+    """Return what themes can be named here: shipped ones, and the user's own."""
+    own = {path.parent.name for path in own_themes().glob(f"*/{THEME_FILE}")}
+    return tuple(sorted(own.union(shipped_themes())))
+
+
 def load_theme(name_or_path: str) -> tuple[Theme, Path]:
-    """Return a theme and its directory: a shipped one by name, any by its path.
+    """Return a theme and its directory: one that is here by name, any by its path.
 
     Raises ConfigError with all that is wrong with it, and with what it extends.
     """
     problems = Problems()
-    directory = _found(name_or_path, Path())
-    if directory is None:
-        message = f"no theme of that name{hint(name_or_path, shipped_themes())}"
-        problems.add(shown(name_or_path), 0, "", message)
-        problems.raise_if_any()
-    assert directory is not None
-    theme = _load(directory, problems, _MAX_ANCESTORS)
+    found = read_theme(name_or_path, problems)
     problems.raise_if_any()
-    return theme, directory
+    assert found is not None
+    return found
 
 
-def _found(name_or_path: str, beside: Path) -> Path | None:
-    """Return a theme's directory; a path is relative to `beside`."""
+def read_theme(name_or_path: str, problems: Problems) -> tuple[Theme, Path] | None:
+    """Return a theme as far as it can be read, and its directory.
+
+    What is wrong with it is written down; None is a theme that is not there at all.
+    """
+    directory = find_theme(name_or_path, Path())
+    if directory is None:
+        message = f"no theme of that name{hint(name_or_path, theme_names())}"
+        problems.add(shown(name_or_path), 0, "", message)
+        return None
+    return _load(directory, problems, MAX_ANCESTORS), directory
+
+
+def find_theme(name_or_path: str, beside: Path) -> Path | None:
+    """Return a theme's directory; a path is relative to `beside`.
+
+    A shipped name always means the shipped theme, so that what extends it may not be
+    taken for it.
+    """
     if name_or_path in shipped_themes():
         return paths.data_dir("sounds") / name_or_path
+    if name_or_path in theme_names():
+        return own_themes() / name_or_path
     path = beside / name_or_path
-    path = path.parent if path.name == _FILE else path
+    path = path.parent if path.name == THEME_FILE else path
     return path if path.is_dir() else None
 
 
 def _load(directory: Path, problems: Problems, ancestors: int) -> Theme:
-    top = load(directory / _FILE, problems).section(*_KEYS, required=True)
+    top = load(directory / THEME_FILE, problems).section(*_KEYS, required=True)
     base = _base(top["extends"], directory, problems, ancestors)
     sounds = _table(top["sounds"], lambda n, at: _sound(n, at, directory), base.sounds)
     layers = _table(top["layers"], _layer, base.layers)
@@ -102,11 +130,13 @@ def _load(directory: Path, problems: Problems, ancestors: int) -> Theme:
     check_zones(top["zones"], zones.values())
     return Theme(
         name=_named(top["theme"]),
+        about=top["about"].text("", max_length=MAX_ABOUT),
         seed=top["seed"].integer(base.seed, low=0, high=2**32 - 1),
         sounds=sounds,
         layers=layers,
         families=heard("families", base.families),
         alerts=heard("alerts", base.alerts),
+        endings=heard("endings", base.endings),
         events=heard("events", base.events),
         states=states,
         heartbeats=_table(
@@ -123,9 +153,9 @@ def _base(node: Node, directory: Path, problems: Problems, ancestors: int) -> Th
     wanted = node.text("")
     if not wanted:
         return Theme(name="")
-    found = _found(wanted, directory)
+    found = find_theme(wanted, directory)
     if found is None:
-        node.problem(f"no theme {shown(wanted)}{hint(wanted, shipped_themes())}")
+        node.problem(f"no theme {shown(wanted)}{hint(wanted, theme_names())}")
         return Theme(name="")
     if not ancestors:
         node.problem("themes extend each other in a circle, or too far back")
@@ -166,8 +196,9 @@ def _sound(name: str, node: Node, directory: Path) -> SoundSpec:
     files = keys["files"].texts(())
     if node.is_mapping and keys["recipe"].given == keys["files"].given:
         node.problem("a sound has either a recipe or files")
-    for file in files:
-        _check_file(keys["files"], directory, file)
+    each = keys["files"].nodes() if keys["files"].is_list else (keys["files"],)
+    for file, at in zip(files, each, strict=False):
+        _check_file(at, directory, file)
     variants = keys["variants"].integer(1, low=1, high=MAX_VARIANTS)
     if keys["files"].given:
         for key in ("variants", "params"):

@@ -164,7 +164,7 @@ class Demo:
                 returning.create_task(self._bring_back(step.host))
 
     async def _bring_back(self, host: str) -> None:
-        # Earlier, and its loss would not have been told: no owl.
+        # Earlier, and its loss would not have been told: no marimba.
         await self._until("lost", {host}, LOSS_S)
         await self._agents.start(host)
 

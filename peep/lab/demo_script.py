@@ -33,7 +33,7 @@ _ROLES = ("web", "db", "mail")
 _SCENES = (("calm", 0.0), ("fault", 0.3), ("storm", 0.62), ("relief", 0.82))
 _KILLED_SHARE, _KILLED_MOST_S = 0.04, 6.0  # after the fault began
 _AWAY_SHARE = 0.16
-_AFTER_LOSS_S = 2.0  # so that the owl has called before it calls again
+_AFTER_LOSS_S = 2.0  # so that it has rung before it rings again
 _AGAIN_S = 2.0  # from an agent's start to its next line
 # A storm swells and goes by, and guesses come in volleys: an even wall of sound would
 # say less, and tire.

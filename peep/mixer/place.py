@@ -1,8 +1,9 @@
 """Where a signal sounds: its zone, told by place and by a shade of timbre.
 
 A host is in the zone that names it, else in the zone that names the class it came by,
-else in the middle. A theme without zones spreads hosts over five, by a checksum of
-their names: so a host stays where it is, on every server and after every start.
+else in the middle. A theme whose zones name nobody spreads hosts over them, and one
+without zones over five of ours, by a checksum of their names: so a host stays where it
+is, on every server and after every start.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Places:
 
     def __init__(self, theme: Theme, room: Room) -> None:
         self._width = room.width
-        self._spread = not theme.zones
+        named = any(zone.hosts or zone.classes for zone in theme.zones)
+        self._spread = () if named else theme.zones or FIVE
         self._by_host = {host: zone for zone in theme.zones for host in zone.hosts}
         self._by_class = {name: zone for zone in theme.zones for name in zone.classes}
         self._found: dict[tuple[str, str], Zone] = {}
@@ -55,6 +57,7 @@ class Places:
 
     def _find(self, host: str, class_name: str) -> Zone:
         if self._spread:
-            return FIVE[zlib.crc32(host.encode()) % MAX_ZONES] if host else MIDDLE
+            place = zlib.crc32(host.encode()) % len(self._spread)
+            return self._spread[place] if host else MIDDLE
         named = self._by_host.get(host)
         return named or self._by_class.get(class_name, MIDDLE)

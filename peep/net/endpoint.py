@@ -69,6 +69,8 @@ class Endpoint:
         mtu_bytes: int = MAX_DISCOVERY_BYTES,
     ) -> None:
         self._own = list(own)
+        families = {one.family for one in own}
+        self._of_family = {f: [one for one in own if one.family == f] for f in families}
         self._interfaces = interfaces
         self._hears_groups = hears_groups
         self._mtu_bytes = mtu_bytes
@@ -153,7 +155,7 @@ class Endpoint:
         self, family: socket.AddressFamily, host: str, device: str = ""
     ) -> socket.socket:
         """Return the socket that reaches a host; OSError if there is none."""
-        mine = [own for own in self._own if own.family == family]
+        mine = self._of_family.get(family)
         if not mine:
             raise OSError("no socket of that family")
         if len(mine) == 1:

@@ -6,8 +6,9 @@ host by mistake; a sealed session's have.
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +24,6 @@ from peep.protocol.packets import (
     SealedEvent,
     SealedSignals,
     Signals,
-    WireEvent,
     WireHeartbeat,
     WireState,
 )
@@ -47,21 +47,28 @@ if TYPE_CHECKING:
 
     from peep.protocol.events import Peer, Way
 
-# What signals take at most as msgpack, their names apart: an array's header, indices of
-# 2, a tier of 1, a count of 5, a pan of 2, a gain of 3, an age of 5; and elsewhere a
-# serial of 9, a number in `again` of 3. A state's value and a heartbeat's rate take 3.
-_EVENT_BYTES = 33
-_SMALL_EVENT_BYTES = _EVENT_BYTES - 4 - 4  # count and serial are
-_SMALL_COUNT, _SMALL_SERIAL = 0x7F, 0xFFFF_FFFF
-_SOFT_BYTES = 11
-_NAME_OVERHEAD_BYTES = 2
-_SEALED_BYTES = 5  # the headers of text and instance
+# What signals take as msgpack, names and words apart. An event nearly always: an
+# array's header, indices of 1 (a datagram has no room for more than 128 names), a
+# tier, a count and an age of 1, a pan of 2, a gain of 3; and elsewhere a serial of 5.
+# At most: a count and an age of 5, a serial of 9, a number in `again` of 3. A state's
+# value and a heartbeat's rate take 3.
+_EVENT_BYTES = 1 + 2 + 3 + 2 + 3 + 5
+_OLD_BYTES = 4
+_LARGE_BYTES = 4 + 4 + 3  # more, all but the age
+_SMALL_COUNT, _SMALL_AGE_MS, _SMALL_SERIAL = 0x7F, 0x7F, 0xFFFF_FFFF
+_SOFT_BYTES = 11 + 1
+_NAME_BYTES = 2
+_ABOUT_BYTES = 1 + 2  # before instance and text, where both are short
+_LONG_ABOUT_BYTES = 2 + 3
+_SHORT_INSTANCE_BYTES, _SHORT_TEXT_BYTES = 0x1F, 0xFF
 _IDS_BYTES = 1 + 9 + 3  # before the serials of one origin
-# The seven array headers, repeat_s, and a seal.
-_BODY_BYTES = 26 + 16
+# The headers of the arrays, repeat_s, and a seal. Headers are of 1 up to 15 of a thing:
+# for states and heartbeats the 2 that they may lack then are in the bytes of each one;
+# for names, events, `ids` and `again` they are reserved when there are some events.
+_BODY_BYTES = 7 + 5 + 16
+_SOME_EVENTS, _SOME_EVENTS_BYTES = 7, 4 * 2
 _ROOM = MAX_DATAGRAM_BYTES - HEADER_BYTES - _BODY_BYTES
 _NO_ID = (0, 0)
-_NOTHING_SAID = ("", "", 0)
 _LOW_DB, _HIGH_DB = GAIN_RANGE_DB
 # Looking at a name costs more than all else of a signal, and the same come ever again.
 _GOOD: set[str] = set()
@@ -84,14 +91,12 @@ def pack(
     batch: Iterable[Born], now: float, repeat_s: int, *, sealed: bool = False
 ) -> Iterator[Signals | SealedSignals]:
     """Yield as few packets as carry all these signals, in order."""
-    filling = _Filling(now, repeat_s, sealed=sealed)
-    for born in batch:
-        if not filling.add(born):
-            yield filling.packet()
-            filling = _Filling(now, repeat_s, sealed=sealed)
-            filling.add(born)
-    if filling.names:
-        yield filling.packet()
+    rest = iter(batch)
+    left = tuple(itertools.islice(rest, 1))
+    while left:
+        filling = _Filling(now, sealed=sealed)
+        left = filling.fill(itertools.chain(left, rest))
+        yield filling.packet(repeat_s)
 
 
 class _Filling:
@@ -101,91 +106,107 @@ class _Filling:
         "_again",
         "_events",
         "_heartbeats",
+        "_names",
         "_now",
-        "_origin",
-        "_repeat_s",
         "_runs",
         "_sealed",
-        "_serials",
-        "_size_bytes",
         "_states",
-        "names",
     )
 
-    def __init__(self, now: float, repeat_s: int, *, sealed: bool) -> None:
+    def __init__(self, now: float, *, sealed: bool) -> None:
         self._now = now
-        self._repeat_s = repeat_s
         self._sealed = sealed
-        self.names: dict[str, int] = {}  # and their places
-        self._events: list[WireEvent] = []
+        self._names: dict[str, int] = {}  # and their places
+        # Tuples: on the wire they look like structs, and are made in half of the time.
+        self._events: list[Any] = []
         self._states: list[WireState] = []
         self._heartbeats: list[WireHeartbeat] = []
         self._runs: list[Ids] = []
-        self._origin = -1  # of the last run
-        self._serials: list[int] = []  # there
         self._again: list[int] = []
-        self._size_bytes = 0
 
-    def add(self, born: Born) -> bool:
-        """Take a signal in, if there is room; in an empty packet there always is."""
-        event = born.signal
-        if not isinstance(event, Event):
-            return self._add_soft(event)
-        names, about = self.names, _NOTHING_SAID
-        is_small = event.serial <= _SMALL_SERIAL and event.count <= _SMALL_COUNT
-        size = self._size_bytes + (_SMALL_EVENT_BYTES if is_small else _EVENT_BYTES)
-        if event.name not in names:
-            size += _NAME_OVERHEAD_BYTES + len(event.name)
-        if event.family not in names:
-            size += _NAME_OVERHEAD_BYTES + len(event.family)
-        if event.origin != self._origin:
-            size += _IDS_BYTES
-        if self._sealed:
-            about = _about(event)
-            size += about[2]
-        if size > _ROOM and self._size_bytes:
-            return False
-        self._size_bytes = size
-        if event.origin != self._origin:
-            self._origin, self._serials = event.origin, []
-            self._runs.append(Ids(event.origin, self._serials))
-        self._serials.append(event.serial)
-        if born.again:
-            self._again.append(len(self._events))
-        self._put(event, int((self._now - born.born) * 1000), about)
-        return True
+    def fill(  # noqa: C901, PLR0912, PLR0915 - a call costs as much as a dozen lines
+        self, batch: Iterable[Born]
+    ) -> tuple[Born, ...]:
+        """Take signals in until there is no room; return the one that found none.
 
-    def _put(self, event: Event, age_ms: int, about: tuple[str, str, int]) -> None:
-        names, count = self.names, event.count
-        # Comparing is quicker than min() and max().
-        if not 0 < count <= MAX_COUNT:
-            count = max(1, min(MAX_COUNT, count))
-        if not 0 <= age_ms <= MAX_AGE_MS:
-            age_ms = max(0, min(MAX_AGE_MS, age_ms))
-        fields = (
-            names.setdefault(event.name, len(names)),
-            event.tier,
-            names.setdefault(event.family, len(names)),
-            count,
-            _hundredths(event.pan) if event.pan else 0,
-            _tenths(event.gain_db) if event.gain_db else 0,
-            age_ms,
-        )
-        self._events.append(
-            SealedEvent(*fields, about[0], about[1])
-            if self._sealed
-            else WireEvent(*fields)
-        )
+        In an empty packet there always is room.
+        """
+        now, sealed, names, events = self._now, self._sealed, self._names, self._events
+        origin, serials = -1, list[int]()  # of the last run
+        born_at, age_ms = now, 0  # many come at a time
+        event_bytes = _EVENT_BYTES
+        instance = text = ""
+        filled = 0
+        for born in batch:
+            event = born.signal
+            if not isinstance(event, Event):
+                size = filled + self._soft_bytes(event.name)
+                if size > _ROOM and filled:
+                    return (born,)
+                self._add_soft(event)
+                filled = size
+                continue
+            name, family = event.name, event.family
+            place, kind = names.get(name), names.get(family)
+            count, serial = event.count, event.serial
+            if born.born != born_at:
+                born_at = born.born
+                age_ms = max(0, min(MAX_AGE_MS, int((now - born_at) * 1000)))
+                event_bytes = _EVENT_BYTES + _OLD_BYTES * (age_ms > _SMALL_AGE_MS)
+            size = filled + event_bytes
+            if born.again or serial > _SMALL_SERIAL or not 0 < count <= _SMALL_COUNT:
+                count = max(1, min(MAX_COUNT, count))
+                size += _LARGE_BYTES
+            if place is None:
+                size += _NAME_BYTES + len(name)
+            if kind is None:
+                size += _NAME_BYTES + len(family)
+            if event.origin != origin:
+                size += _IDS_BYTES
+            if sealed:
+                instance, text = event.instance, event.text
+                size += _ABOUT_BYTES + len(instance) + len(text)
+                if not (
+                    len(instance) <= _SHORT_INSTANCE_BYTES
+                    and len(text) <= _SHORT_TEXT_BYTES
+                    and instance.isascii()
+                    and text.isascii()
+                ):
+                    size -= _ABOUT_BYTES + len(instance) + len(text)
+                    instance = _cut(instance, MAX_INSTANCE_BYTES)
+                    text = _cut(text, MAX_WIRE_TEXT_BYTES)
+                    about = (instance + text).encode("utf-8", "replace")
+                    size += _LONG_ABOUT_BYTES + len(about)
+            if size > _ROOM and filled:
+                return (born,)
+            filled = size
+            if event.origin != origin:
+                origin, serials = event.origin, []
+                self._runs.append(Ids(origin, serials))
+            serials.append(serial)
+            if born.again:
+                self._again.append(len(events))
+            if place is None:
+                place = names[name] = len(names)
+            if kind is None:  # nor perhaps a moment ago, if it has the same name
+                kind = names.setdefault(family, len(names))
+            pan = _hundredths(event.pan) if event.pan else 0
+            gain = _tenths(event.gain_db) if event.gain_db else 0
+            if len(events) == _SOME_EVENTS:
+                filled += _SOME_EVENTS_BYTES
+            events.append(
+                (place, event.tier, kind, count, pan, gain, age_ms, instance, text)
+                if sealed
+                else (place, event.tier, kind, count, pan, gain, age_ms)
+            )
+        return ()
 
-    def _add_soft(self, signal: State | Heartbeat) -> bool:
-        names, name = self.names, signal.name
-        size = self._size_bytes + _SOFT_BYTES
-        if name not in names:
-            size += _NAME_OVERHEAD_BYTES + len(name)
-        if size > _ROOM and self._size_bytes:
-            return False
-        self._size_bytes = size
-        place = names.setdefault(name, len(names))
+    def _soft_bytes(self, name: str) -> int:
+        is_new = name not in self._names
+        return _SOFT_BYTES + is_new * (_NAME_BYTES + len(name))
+
+    def _add_soft(self, signal: State | Heartbeat) -> None:
+        place = self._names.setdefault(signal.name, len(self._names))
         pan, gain = _hundredths(signal.pan), _tenths(signal.gain_db)
         if isinstance(signal, State):
             value = round(clamp_unit(signal.value) * 10_000)
@@ -193,18 +214,20 @@ class _Filling:
         else:
             rate = round(min(MAX_RATE_HZ, max(0.0, signal.rate_hz)) * 1000)
             self._heartbeats.append(WireHeartbeat(place, rate, pan, gain))
-        return True
 
-    def packet(self) -> Signals | SealedSignals:
+    def packet(self, repeat_s: int) -> Signals | SealedSignals:
         """Return what was taken in."""
-        if self._origin == 0:  # what is missing at the end is none
-            self._runs.pop()
-        names, soft = list(self.names), (self._states, self._heartbeats)
-        rest = (*soft, self._repeat_s, self._runs, self._again)
-        if self._sealed:
-            events = cast("list[SealedEvent]", self._events)
-            return SealedSignals(names, events, *rest)
-        return Signals(names, self._events, *rest)
+        if self._runs and not self._runs[-1].origin:
+            self._runs.pop()  # what is missing at the end is none
+        return (SealedSignals if self._sealed else Signals)(
+            list(self._names),
+            self._events,
+            self._states,
+            self._heartbeats,
+            repeat_s,
+            self._runs,
+            self._again,
+        )
 
 
 @lru_cache(maxsize=256)  # rules have a few, and each event one of them
@@ -326,18 +349,6 @@ def _named(name: str) -> str:
     if not name:
         raise RemoteProtocolError(Reason.MALFORMED, "signal without name")
     return name
-
-
-def _about(event: Event) -> tuple[str, str, int]:
-    """Return instance and text as far as they fit, and how many bytes they take."""
-    instance, text = event.instance, event.text
-    if not (instance.isascii() and len(instance) <= MAX_INSTANCE_BYTES):
-        instance = _cut(instance, MAX_INSTANCE_BYTES)
-    if not (text.isascii() and len(text) <= MAX_WIRE_TEXT_BYTES):
-        text = _cut(text, MAX_WIRE_TEXT_BYTES)
-    said = instance + text
-    size_bytes = len(said) if said.isascii() else len(said.encode("utf-8", "replace"))
-    return instance, text, _SEALED_BYTES + size_bytes
 
 
 def _cut(text: str, max_bytes: int) -> str:

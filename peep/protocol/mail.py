@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Say = Callable[[Link, Signals | SealedSignals], None]
 
 COMPANY_S = 0.02  # a routine signal waits so long for others
+FULL_HOUSE = 128  # that wait for no more: they fill some twenty datagrams
 MAX_SOFT = 1024  # states and heartbeats by name; a source that invents names
 MAX_RING = 4096  # events kept while alone: a minute of a busy log
 MAX_QUEUE = 8192  # signals waiting in one link for the next flush
@@ -154,7 +155,9 @@ class Mail:
             waiting = waiting[room:]
             if waiting:
                 self.flush(link, now)
-        if link.queue and link.flush_at is None:
+        if len(link.queue) >= FULL_HOUSE:
+            link.flush_at = now
+        elif link.queue and link.flush_at is None:
             link.flush_at = now + COMPANY_S
 
 

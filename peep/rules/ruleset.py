@@ -26,7 +26,7 @@ from peep.loglines import LogLine, printable
 from peep.rules.extraction import NOWHERE, Extractor, extractor
 from peep.rules.patterns import NOTHING, Span, compiled_set, pattern_problem
 from peep.rules.provenance import Limits, Provenance
-from peep.rules.redaction import Redactor, cut
+from peep.rules.redaction import Redactor, Secret, cut
 from peep.rules.rule import Rule
 from peep.signals import MAX_TEXT_LENGTH, Event
 
@@ -148,39 +148,45 @@ class RuleSet:
         """
         if not lines:
             return [], []
-        texts = [line.text[:MAX_SEEN_BYTES] for line in lines]
+        texts = [line.text for line in lines]
+        if max(map(len, texts)) > MAX_SEEN_BYTES:
+            texts = [text[:MAX_SEEN_BYTES] for text in texts]
         limits = self._provenance.of(lines[0].source)
         hits, guarded = self._hits(texts, limits)
         taken = [texts[at] for at, _ in hits]
-        all_plain = not b" ".join(taken).translate(None, _PLAIN)
+        shown = _shown_plainly(taken)
         suspects = self._redactor.suspects(taken) if self._redactor else ()
         extractors, kinds = self._extractors, self._kinds
         events = []
         for number, (at, index) in enumerate(hits):
-            line, text, extract = lines[at], taken[number], extractors[index]
+            line, extract = lines[at], extractors[index]
             if extract is not None:
-                whole, instance = extract(text)
+                whole, instance = extract(taken[number])
             else:
                 whole, instance = guarded.get(at, _NO_SPANS) if guarded else _NO_SPANS
-            if number in suspects:
-                assert self._redactor is not None, "it suspects this line"
-                secrets = self._redactor.secrets(text)
+            # This runs for every match, and a call costs as much as all of this.
+            said = shown[number]
+            if said and number not in suspects:
+                begin, end = instance
+                label = said[begin:end] if begin >= 0 else ""
+                begin, end = whole
+                if begin >= 0:
+                    said = said[begin:end]
+            else:
+                text, show = taken[number], _as_it_is if said else printable
+                secrets: Sequence[Secret] = ()
+                if number in suspects:
+                    assert self._redactor is not None, "it suspects this line"
+                    secrets = self._redactor.secrets(text)
                 about = cut(text, instance, secrets)
                 told = cut(text, (0, len(text)) if whole[0] < 0 else whole, secrets)
-            else:
-                begin, end = instance
-                about = text[begin:end] if begin >= 0 else b""
-                begin, end = whole
-                told = text[begin:end] if begin >= 0 else text
-            # This runs for every match, and a call costs as much as a decoding.
-            if all_plain and len(about) <= MAX_INSTANCE_LENGTH:
-                label = about.decode("ascii")
-            else:
-                label = _bounded(about, MAX_INSTANCE_LENGTH)
-            if all_plain and len(told) <= MAX_TEXT_LENGTH:
-                said = told.decode("ascii")
-            else:
-                said = _bounded(told, MAX_TEXT_LENGTH)
+                # A character takes four bytes at most; more need not be decoded.
+                label = show(about[: 4 * MAX_INSTANCE_LENGTH])
+                said = show(told[: 4 * MAX_TEXT_LENGTH])
+            if len(label) > MAX_INSTANCE_LENGTH:
+                label = label[: MAX_INSTANCE_LENGTH - 1] + "…"
+            if len(said) > MAX_TEXT_LENGTH:
+                said = said[: MAX_TEXT_LENGTH - 1] + "…"
             name, tier, family, pan, gain_db = kinds[index]
             events.append(
                 Event(
@@ -257,7 +263,15 @@ def _part(text: bytes, span: Span) -> bytes | None:
     return None if span[0] < 0 else text[span[0] : span[1]]
 
 
-def _bounded(text: bytes, max_length: int) -> str:
-    # A character takes four bytes at most; more of a long line need not be decoded.
-    shown = printable(text[: 4 * max_length])
-    return shown if len(shown) <= max_length else shown[: max_length - 1] + "…"
+def _as_it_is(text: bytes) -> str:
+    return text.decode("ascii")
+
+
+def _shown_plainly(texts: Sequence[bytes]) -> list[str]:
+    """Return each text that is plain ASCII as it is shown; "" for the others."""
+    joined = b"\n".join(texts)
+    if not joined.translate(None, _PLAIN + b"\n"):
+        shown = joined.decode("ascii").split("\n")
+        if len(shown) == len(texts):  # else one has two lines
+            return shown
+    return ["" if t.translate(None, _PLAIN) else t.decode("ascii") for t in texts]

@@ -10,7 +10,6 @@ that keeps the samples for the next sound process.
 
 import contextlib
 import gc
-import os
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from peep.errors import EngineError
 from peep.sound import kept, link
 from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
+from peep.sound.hurry import hurry
 from peep.sound.master import Master
 from peep.sound.outputs import open_output
 from peep.sound.pyo_engine.graph import Graph
@@ -32,7 +32,6 @@ from peep.sound.samples import make_samples
 from peep.sound.timed import Output
 
 _STATUS_FRAMES = SAMPLE_RATE_HZ // 10
-_PRIORITY = 10  # of SCHED_FIFO: above all that is not in a hurry, below the kernel's
 _PACKETS_PER_BLOCK = 64  # what is read before a block; the rest waits for the next
 _ENDING_BLOCKS = 4  # the sound fades out over 21 ms instead of ending in a click
 
@@ -122,7 +121,7 @@ def _begin(
     # All of this stays: collecting it again and again would cost late blocks.
     gc.collect()
     gc.freeze()
-    _hurry()
+    hurry()
     _tell(end, link.Ready(samples.bank, output.note))
     return Session(end, master, ring)
 
@@ -130,12 +129,6 @@ def _begin(
 def _tell(end: socket.socket, message: link.Ready | link.Refused) -> None:
     with contextlib.suppress(OSError):  # nobody left to tell
         link.send_long(end, message)
-
-
-def _hurry() -> None:
-    # Where it is not allowed, sound is as punctual as everything else.
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
 
 
 def main() -> None:

@@ -44,6 +44,11 @@ def keep(fd: int, samples: Samples) -> None:
     os.pwrite(fd, _LENGTH.pack(len(table)), 0)
 
 
+def has_kept(fd: int) -> bool:
+    """Say whether anything was kept yet, or at least begun to be."""
+    return os.fstat(fd).st_size > 0
+
+
 def kept(fd: int) -> Samples | None:
     """Return what was kept, or None if nothing was yet."""
     size_bytes = os.fstat(fd).st_size

@@ -24,7 +24,8 @@ from peep.errors import EngineError
 from peep.mixer.commands import Command, Play
 from peep.sound import link
 from peep.sound.engine import Gap, Meters
-from peep.sound.kept import make_keeper
+from peep.sound.hurry import hurry
+from peep.sound.kept import has_kept, make_keeper
 from peep.sound.outputs import parse_output
 from peep.sound.ring import Ring, make_ring
 from peep.theme import SoundBank, Theme
@@ -184,7 +185,7 @@ class LiveEngine:
     def _spawn(self) -> subprocess.Popen[bytes]:
         given = (self._theirs.fileno(), self._lasting.ring.fd, self._lasting.keeper)
         try:
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "peep.sound.child", *map(str, given)],
                 pass_fds=given,
                 stdin=subprocess.DEVNULL,
@@ -197,6 +198,11 @@ class LiveEngine:
             raise EngineError(msg) from error
         finally:
             self._theirs.close()
+        if has_kept(self._lasting.keeper):
+            # It takes over, and there is silence until it is ready, in half a second
+            # of CPU. A first one makes the sounds, for longer than others should wait.
+            hurry(process.pid)
+        return process
 
     def _handshake(self) -> link.Ready:
         self._socket.settimeout(START_TIMEOUT_S)

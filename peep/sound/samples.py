@@ -28,11 +28,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from peep.errors import EngineError
 from peep.sound.engine import SAMPLE_RATE_HZ
 from peep.sound.levels import momentary_max_lufs, true_peak_dbtp
+from peep.sound.recordings import RecordingError, mono, read_recording
 from peep.sound.synthesis import PARAMS, RECIPES
 from peep.sound.synthesis.tools import Floats, fast_size, swell
 from peep.theme import SoundBank, SoundSpec, Theme, Variant
@@ -41,7 +41,6 @@ Samples32 = npt.NDArray[np.float32]
 
 LEVELS_LUFS = {"routine": -21.0, "notable": -18.5, "alert": -16.0, "pulse": -29.0}
 TRUE_PEAK_DBTP = -3.0
-MAX_FILE_S = 30.0  # a one-shot; longer is a mistake, or memory for nothing
 MAX_VARIANTS = 16  # more are not told apart, and each takes memory and start-up time
 
 _EDGE_S = 0.005
@@ -65,17 +64,26 @@ def make_samples(theme: Theme, directory: Path) -> Samples:
     arrays: dict[tuple[str, int], Samples32] = {}
     variants: dict[str, tuple[Variant, ...]] = {}
     for name, spec in theme.sounds.items():
-        made = []
-        for number, raw in enumerate(_raw(name, spec, theme.seed, directory)):
-            tidy = _tidied(raw)
-            if tidy is None:
-                origin = spec.files[number] if spec.files else f"variant {number}"
-                raise EngineError(f"sound {name}: {origin}: is silent; replace it")
-            levelled, loudness_lufs = _levelled(spec, tidy)
-            arrays[name, number] = levelled
-            made.append(Variant(len(levelled) / SAMPLE_RATE_HZ, loudness_lufs))
-        variants[name] = tuple(made)
+        made = list(make_sound(spec, theme.seed, directory))
+        arrays.update({(name, n): array for n, (array, _) in enumerate(made)})
+        variants[name] = tuple(variant for _, variant in made)
     return Samples(arrays, SoundBank(variants))
+
+
+def make_sound(
+    spec: SoundSpec, seed: int, directory: Path
+) -> Iterator[tuple[Samples32, Variant]]:
+    """Give each variant of a sound, and what it came to; seed is the theme's.
+
+    Raises EngineError, one line that names sound, file and mend.
+    """
+    for number, raw in enumerate(_raw(spec, seed, directory)):
+        tidy = _tidied(raw)
+        if tidy is None:
+            origin = spec.files[number] if spec.files else f"variant {number}"
+            raise EngineError(f"sound {spec.name}: {origin}: is silent; replace it")
+        levelled, loudness_lufs = _levelled(spec, tidy)
+        yield levelled, Variant(len(levelled) / SAMPLE_RATE_HZ, loudness_lufs)
 
 
 def variant_seed(theme_seed: int, sound: str, variant: int) -> int:
@@ -84,8 +92,9 @@ def variant_seed(theme_seed: int, sound: str, variant: int) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
-def _raw(name: str, spec: SoundSpec, seed: int, directory: Path) -> Iterator[Floats]:
+def _raw(spec: SoundSpec, seed: int, directory: Path) -> Iterator[Floats]:
     """Give the variants of a sound as they come, before tidying."""
+    name = spec.name
     if bool(spec.recipe) == bool(spec.files):
         raise EngineError(f"sound {name}: needs either a recipe or files")
     if spec.level not in LEVELS_LUFS:
@@ -128,49 +137,12 @@ def _unknown(name: str, what: str, given: str, known: Iterable[str]) -> str:
 
 def _load(name: str, path: Path) -> Floats:
     """Read a file as mono at 48 kHz, its ends softened."""
-    if not path.is_file():
-        raise EngineError(f"sound {name}: {path}: no such file; put it there")
     try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames > MAX_FILE_S * file.samplerate:
-                raise EngineError(
-                    f"sound {name}: {path}: longer than {MAX_FILE_S:g} s; shorten it"
-                )
-            channels = file.read(dtype="float64", always_2d=True)
-            rate_hz = file.samplerate
-    # A TypeError is what soundfile makes of a file without a header.
-    except (OSError, TypeError, soundfile.SoundFileError) as error:
-        raise EngineError(
-            f"sound {name}: {path}: cannot be read ({error});"
-            " save it again as WAV, FLAC or OGG"
-        ) from error
-    if not len(channels):
-        raise EngineError(f"sound {name}: {path}: is empty; replace it")
-    mono = channels.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise EngineError(
-            f"sound {name}: {path}: holds samples that are not numbers;"
-            " save it again as WAV, FLAC or OGG"
-        )
-    resampled = _resampled(mono - mono.mean(), rate_hz)
+        sounding = mono(read_recording(path))
+    except RecordingError as error:
+        raise EngineError(f"sound {name}: {path}: {error}") from error
     # A recording may begin or end in the middle of a wave: a click.
-    return resampled * swell(len(resampled), 0.002, 0.01)
-
-
-def _resampled(mono: Floats, rate_hz: int) -> Floats:
-    """Change a sound's rate to 48 kHz through its spectrum, exact within the band."""
-    if rate_hz == SAMPLE_RATE_HZ:
-        return mono
-    divisor = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    # Only whole numbers of these give a whole number of samples at both rates.
-    unit = rate_hz // divisor
-    units = math.ceil(1.02 * len(mono) / unit) + 1
-    spectrum = np.fft.rfft(mono, units * unit)
-    size = units * (SAMPLE_RATE_HZ // divisor)
-    scaled = np.fft.irfft(spectrum[: size // 2 + 1], size) * (size / (units * unit))
-    return np.asarray(
-        scaled[: math.ceil(len(mono) * SAMPLE_RATE_HZ / rate_hz)], np.float64
-    )
+    return sounding * swell(len(sounding), 0.002, 0.01)
 
 
 def _levelled(spec: SoundSpec, tidy: Samples32) -> tuple[Samples32, float]:

@@ -1,8 +1,10 @@
 """What a sound card is given is what is rendered: PulseAudio's null sink, recorded."""
 
+import re
 import select
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from onsets import found_at, likeness
@@ -163,6 +165,41 @@ def test_after_the_sound_server_was_killed_and_started_all_sounds_again(
     pulse.start()
     until(engine, lambda: engine.failure() is None)
     assert strokes(pulse, engine, arrays) >= 4
+
+
+def test_a_card_that_was_torn_twice_is_opened_again_and_holds_more(pulse, live):
+    pulse.start()
+    engine = live()
+    played(engine, SETTLING_S + 1.0)
+    process = psutil.Process(engine._process.pid)
+    before, reserve_ms = streams(pulse), held_ms(pulse)
+    for _ in range(TRIES):
+        process.suspend()
+        select.select([], [], [], 0.3)
+        process.resume()
+        played(engine, 2.5)  # what is opened anew is looked at after a second
+        if streams(pulse) != before:
+            break
+    assert engine.meters().underruns >= 2
+    assert len(streams(pulse) - before) == 1
+    assert held_ms(pulse) > reserve_ms
+    assert engine.failure() is None
+
+
+def streams(pulse):
+    """The numbers of what plays into the sound server."""
+    return set(
+        re.findall(r"^Sink Input #(\d+)", pulse.asked("sink-inputs"), re.MULTILINE)
+    )
+
+
+def held_ms(pulse):
+    """What the sound server holds of the only stream at most, in a few looks."""
+    return max(
+        int(us) / 1000
+        for _ in range(10)
+        for us in re.findall(r"Buffer Latency: (\d+) usec", pulse.asked("sink-inputs"))
+    )
 
 
 def strokes(pulse, engine, arrays):

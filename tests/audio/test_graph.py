@@ -291,7 +291,7 @@ def test_a_new_graph_takes_over_from_the_one_before():
 def test_a_layer_of_an_unknown_recipe_is_refused_by_name():
     theme = Theme(name="t", layers={"sea": LayerSpec(name="sea", recipe="whale")})
     with pytest.raises(
-        EngineError, match=r"layer sea: no recipe 'whale'.*rain, stream"
+        EngineError, match=r"layer sea: no recipe 'whale'.*rain, .*stream"
     ):
         Graph(theme, SAMPLES, 1)
 

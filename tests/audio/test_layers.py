@@ -21,8 +21,15 @@ pytestmark = [pytest.mark.audio, pytest.mark.slow, pytest.mark.timeout(60)]
 
 LAYERS = sorted(RECIPES)
 VALUES = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Gusts and waves come slowly: to say how loud they are takes more of them.
-LONG_S = {"leaves": 32.0, "surf": 40.0, "wind": 40.0}
+# Gusts, waves and fingers on glass come slowly, shards by chance: to say how loud they
+# are takes more of them.
+LONG_S = {
+    "harmonica": 32.0,
+    "leaves": 32.0,
+    "shards": 32.0,
+    "surf": 40.0,
+    "wind": 40.0,
+}
 SHORT_S = 16.0
 
 

@@ -1,17 +1,25 @@
 """How many voices fit real time, beside scsynth and beside a loop in C.
 
 The same job for all three, at 48 kHz in blocks of 256: V voices, each reading one mono
-table of three seconds, resampled a little, with its own gain, panned by equal
-power into a stereo sum, without end. Ours is the product's:its voices, buses,
-limiter and its ring, in one process without a card. scsynth (Debian's
-supercollider-server) renders a score, its own start taken off. C is a loop per voice.
+table of three seconds at the rate of one of the five zones that hosts are spread over
+(a fifth as it was made, the others 3 or 6 % higher or lower), with its own gain, panned
+by equal power into a stereo sum, without end, and soft enough that no limiter acts.
+
+Ours is the product's: its voices, buses, limiter and its ring, in one process without a
+card. What sounds as it was made is copied (pyo's TableScan), the rest is read in
+straight lines between samples (TableRead). scsynth (Debian's supercollider-server)
+renders a score, its own start taken off: PlayBuf, which reads in cubic curves whatever
+the rate, under an envelope, for there a cut-off fades by that; ours fade their tails
+otherwise, and none is cut off here. (Phasor and BufRd, in straight lines, cost it
+more: `--plain`.) C is a loop per voice that copies or reads in straight lines, like
+ours. Beside it, ours with no voice as it was made.
 
 From the seconds of CPU that so many voices take, a line (a base, and so much a voice)
 says how many would fill one second of CPU a second: these are compared, medians of
 interleaved runs. Then what Peep's whole engine takes with 64 voices and all the live
 layers of the recipes that there are, eight at least, as a share of a core.
 
-    python tests/bench/mix.py [--seconds S] [--runs N]
+    python tests/bench/mix.py [--seconds S] [--runs N] [--plain]
 
 Ends with RATIO mix-scsynth (ours ÷ scsynth, allowed 0.8), RATIO mix-c (printed, without
 a target of its own) and RATIO mix-core (a quarter of a core ÷ used).
@@ -33,7 +41,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from helpers.chain import pans, rates, table
+from helpers.chain import LEVEL, pans, rates, table
 from helpers.supercollider import AUDIO, Unit, definition, message, score
 
 RATE_HZ, BLOCK = 48_000, 256
@@ -41,6 +49,7 @@ CHAIN = Path(__file__).parent / "helpers" / "chain.py"
 COUNTS = (64, 256)
 ALLOWED_CORE = 0.25
 VOICES, LAYERS = 64, 8
+SHADED = "peep, none as made"
 
 C_LOOP = """
 #include <math.h>
@@ -51,7 +60,8 @@ void block(const float *table, long n, voice *v, int voices, float *out) {
         double at = v[k].at;
         for (int i = 0; i < 256; i++) {
             long j = (long)at;
-            float f = at - j, x = table[j] + f * (table[j + 1] - table[j]);
+            float x = table[j];
+            if (v[k].rate != 1) x += (at - j) * (table[j + 1] - x);
             out[2 * i] += x * v[k].left;
             out[2 * i + 1] += x * v[k].right;
             at += v[k].rate;
@@ -78,20 +88,34 @@ def ours(*words: object) -> float:
     return float(done.stdout)
 
 
-def scsynth(voices: int, seconds: float, directory: Path) -> float:
+def scsynth(voices: int, seconds: float, directory: Path, *, plain: bool) -> float:
     """CPU seconds, those of a score without voices and without length taken off."""
-    return _scsynth(voices, seconds, directory) - _scsynth(0, 0.1, directory)
+    all_of_it = _scsynth(voices, seconds, directory, plain=plain)
+    return all_of_it - _scsynth(0, 0.1, directory, plain=plain)
 
 
-def _scsynth(voices: int, seconds: float, directory: Path) -> float:
+def _reading(rate: float, *, plain: bool) -> list[Unit]:
+    """Return what reads the table, over and over; its last unit gives the sound."""
+    if plain:
+        # trigger, rate, start, end, where a trigger leads; buffer, phase, loop, lines
+        frames = float(len(table()))
+        return [
+            Unit("Phasor", AUDIO, (0.0, rate, 0.0, frames, 0.0), 1),
+            Unit("BufRd", AUDIO, (0.0, (0, 0), 1.0, 2.0), 1),
+        ]
+    # buffer, rate, trigger, start, loop, done action
+    return [Unit("PlayBuf", AUDIO, (0.0, rate, 1.0, 0.0, 1.0, 0.0), 1)]
+
+
+def _scsynth(voices: int, seconds: float, directory: Path, *, plain: bool) -> float:
     wav = directory / "table.wav"
     if not wav.exists():
         soundfile.write(wav, table(), RATE_HZ, subtype="FLOAT")
     first: list[bytes] = [message("/b_allocRead", 0, str(wav))]
     for k, (rate, pan) in enumerate(zip(rates(voices), pans(voices), strict=True)):
-        units = [
-            # buffer, rate, trigger, start, loop, done action
-            Unit("PlayBuf", AUDIO, (0.0, rate, 1.0, 0.0, 1.0, 0.0), 1),
+        units = _reading(rate, plain=plain)
+        last = len(units) - 1
+        units += [
             # gate, level, bias, time scale, done action; then the envelope: from 0,
             # two segments, held after the first, no loop; 1 in 0.5 ms, 0 in 15 ms
             Unit(
@@ -105,9 +129,9 @@ def _scsynth(voices: int, seconds: float, directory: Path) -> float:
                 ),
                 1,
             ),
-            Unit("BinaryOpUGen", AUDIO, ((0, 0), (1, 0)), 1, 2),
-            Unit("Pan2", AUDIO, ((2, 0), pan, 0.25), 2),
-            Unit("Out", AUDIO, (0.0, (3, 0), (3, 1)), 0),
+            Unit("BinaryOpUGen", AUDIO, ((last, 0), (last + 1, 0)), 1, 2),
+            Unit("Pan2", AUDIO, ((last + 2, 0), pan, 0.25), 2),
+            Unit("Out", AUDIO, (0.0, (last + 3, 0), (last + 3, 1)), 0),
         ]
         first.append(message("/d_recv", definition(f"v{k}", units)))
         first.append(message("/s_new", f"v{k}", 1000 + k, 1, 0))
@@ -131,11 +155,18 @@ def _scsynth(voices: int, seconds: float, directory: Path) -> float:
 
 
 def _sounds(path: Path, voices: int, seconds: float) -> bool:
-    """Say whether as many voices sounded for as long: noise adds up by power."""
+    """Say whether as many voices sounded for as long."""
     sound, _ = soundfile.read(path)
-    wanted = 0.05 * 0.25 * np.sqrt(voices / 2)
+    # Voices of one rate read the same at the same time: they add up by amplitude.
+    sides: dict[float, np.ndarray] = {}
+    for rate, pan in zip(rates(voices), pans(voices), strict=True):
+        angle = (pan + 1) * np.pi / 4
+        sides.setdefault(rate, np.zeros(2))
+        sides[rate] += np.cos(angle), np.sin(angle)
+    power = sum(np.square(side).mean() for side in sides.values())
     rms = np.sqrt(np.square(sound).mean())
-    return len(sound) >= 0.95 * seconds * RATE_HZ and 0.5 < rms / wanted < 2.0
+    likeness = rms / (0.25 * LEVEL * np.sqrt(power))
+    return len(sound) >= 0.95 * seconds * RATE_HZ and 0.8 < likeness < 1.1
 
 
 class Voice(ctypes.Structure):
@@ -194,18 +225,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--plain", action="store_true", help="scsynth without cubics")
     args = parser.parse_args()
     for program, package in (("scsynth", "supercollider-server"), ("gcc", "gcc")):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is missing: apt-get install {package}")
-    fits: dict[str, list[float]] = {"peep": [], "scsynth": [], "C": []}
+    fits: dict[str, list[float]] = {SHADED: [], "peep": [], "scsynth": [], "C": []}
     cores = []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for run in range(args.runs):
             for who, job in (
-                ("peep", lambda v: ours("voices", v, args.seconds)),
-                ("scsynth", lambda v: scsynth(v, args.seconds, directory)),
+                (SHADED, lambda v: ours("voices", v, args.seconds, "shaded")),
+                ("peep", lambda v: ours("voices", v, args.seconds, "mixed")),
+                (
+                    "scsynth",
+                    lambda v: scsynth(v, args.seconds, directory, plain=args.plain),
+                ),
                 ("C", lambda v: c_loop(v, args.seconds, directory)),
             ):
                 times = {count: job(count) for count in COUNTS}

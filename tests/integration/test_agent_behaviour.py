@@ -12,7 +12,7 @@ import time
 
 import psutil
 import pytest
-from homes import Home
+from homes import FEW, Home
 from lives import Life, wait_until
 
 from peep.protocol import wire
@@ -264,7 +264,7 @@ def test_what_a_server_says_of_an_alert_is_no_alert(host):
         server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "peep", "server", "--interfaces=lo", name),
-                *("--output=null", "-v"),
+                *("--output=null", "-v", FEW),
             ],
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -293,6 +293,7 @@ def test_what_a_server_says_of_an_alert_is_no_alert(host):
 # ---- ceilings -----------------------------------------------------------------------
 
 
+@pytest.mark.untraced  # what it takes to start is on the bill
 def test_lines_wait_so_that_an_agent_stays_below_its_ceiling_and_gives_way(host):
     host.configure(cpu_max="5")
     host.rules.write_text(pack("old", rate="5/s"))
@@ -400,17 +401,30 @@ def test_once_says_which_source_cannot_be_read(host):
     assert "cannot read /nowhere/at/all.log: its directory does not exist" in said
 
 
+IMPATIENT = """\
+import sys
+from peep.agent import app
+from peep.cli.main import main
+app.SEEK_S, app.RECEIPTS_S = 0.5, 1.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 def test_once_ends_where_nobody_hears_and_keeps_the_alerts(host):
     host.rules.write_text(pack("old", more=", tier: alert"))
     host.append("line")
     words = ("agent", "--once", "--interfaces=lo", f"--classes=none-{os.getpid()}")
-    done = host.peep(*words)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == [
+    life = Life(host.env, ["-c", IMPATIENT, *words])
+    assert life.process.wait(PATIENCE_S) == 1
+    life.end(signal.SIGTERM)
+    assert [line for _, line in life.said][1:] == [
         "1 alerts are kept for the next start",
         "1 lines read, 1 matched, 1 signals sent, 0 alerts confirmed",
         "no server heard any of it",
     ]
-    assert once(host)[1][-1].startswith("0 lines read")
+    life = Life(host.env, ["-c", IMPATIENT, *host.words("--once")[2:]])
+    life.process.wait(PATIENCE_S)
+    life.end(signal.SIGTERM)
+    assert life.said[-1][1].startswith("0 lines read")
     wait_until(lambda: "by.old" in host.ear.heard, PATIENCE_S)

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 import soundfile
+from homes import FEW
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.network, pytest.mark.audio, pytest.mark.timeout(60)]
@@ -140,6 +141,7 @@ def serve(start, classes, *more, output="null"):
         "--interfaces=lo",
         f"--port={free_port()}",
         f"--output={output}",
+        FEW,
         classes,
         *more,
     )
@@ -234,6 +236,7 @@ def test_a_dead_agent_is_heard_as_lost_and_its_return_as_back(start, classes, tm
 def test_a_new_server_is_found_without_touching_the_agent(start, classes):
     port = free_port()
     words = ("server", "--interfaces=lo", f"--port={port}", "--output=null", classes)
+    words += (FEW,)
     first = start(*words)
     first.expect("listening")
     agent = start("agent", "--interfaces=lo", classes, "--source=system")
@@ -262,7 +265,7 @@ def test_a_dumb_client_with_the_classic_spellings_is_heard(start, tmp_path):
 def test_a_dumb_client_is_told_why_nothing_sounds(start, classes, tmp_path):
     port = free_port()
     server = start(
-        "server", "--interfaces=lo", f"--port={port}", "--output=null", classes
+        "server", "--interfaces=lo", f"--port={port}", "--output=null", FEW, classes
     )
     server.expect("listening")
     done = peep(
@@ -284,6 +287,7 @@ def test_emit_finds_the_server_by_itself(start, classes, tmp_path):
         "--interfaces=lo",
         f"--port={port}",
         "--output=null",
+        FEW,
         classes + ",public",
     )
     server.expect("listening")
@@ -512,7 +516,7 @@ def test_a_full_disk_under_the_output_is_said_once_and_ends_in_failure(
         pytest.skip("mounting is refused here")
     try:
         server = start(
-            *("server", "--interfaces=lo", f"--port={free_port()}", classes),
+            *("server", "--interfaces=lo", f"--port={free_port()}", FEW, classes),
             f"--output=file:{small}/a.wav",
         )
         server.expect("No space left")
@@ -564,7 +568,7 @@ def test_a_hangup_makes_agent_and_server_read_their_classes_again(start, tmp_pat
     config.parent.mkdir(parents=True)
     config.write_text("server: {classes: [other]}\nagent: {classes: [another]}\n")
     server = start(
-        "server", "--interfaces=lo", f"--port={free_port()}", "--output=null"
+        "server", "--interfaces=lo", f"--port={free_port()}", "--output=null", FEW
     )
     server.expect("listening")
     agent = start("agent", "--interfaces=lo", "--source=system")
@@ -590,7 +594,8 @@ def test_a_wrong_key_is_named_once_on_both_sides_and_the_right_one_joins(tmp_pat
     port = free_port()
     words = ("--interfaces=lo", f"--classes={name}")
     server = Program(
-        *("server", *words, f"--port={port}", "--output=null"), home=homes["server"]
+        *("server", *words, f"--port={port}", "--output=null", FEW),
+        home=homes["server"],
     )
     agents = []
     try:

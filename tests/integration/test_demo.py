@@ -68,6 +68,14 @@ class Demo:
         """Return what it left in its temporary directory, and in the user's."""
         return [*self.temporary.iterdir(), *self.user.rglob("*")]
 
+    def close(self):
+        """Let nothing of it outlive the test, whatever came of it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.children()
+        for process in (self.process, *self.seen.values()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
 
 def gone(processes):
     def over(process):
@@ -88,40 +96,16 @@ def start(tmp_path):
 
     yield run
     for demo in started:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            demo.children()
-        for process in (demo.process, *demo.seen.values()):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        demo.close()
 
 
-def test_all_that_is_announced_is_heard_and_nothing_is_left(start):
-    demo = start("--minutes", "0.5", "--json", "--seed", "7")
-    assert demo.end(seconds=120) == 0, demo.said.read_text()
-    came = json.loads(demo.result.read_text())
-    assert [alert["name"] for alert in came["alerts"]] == [
-        "kernel.io-error",
-        "kernel.raid-failing",
-        "kernel.oom",
-        "peep.agent-lost",
-    ]
-    sounds = [alert["sound"] for alert in came["alerts"]]
-    assert sounds == ["bell", "bell", "bell", "owl"]
-    assert all(alert["heard_s"] > alert["at_s"] for alert in came["alerts"])
-    assert came["missing"] == came["died"] == []
-    assert [agent["host"] for agent in came["lost"]] == ["mail1"]
-    assert [agent["host"] for agent in came["back"]] == ["mail1"]
-    assert [scene["name"] for scene in came["scenes"]] == [
-        *("calm", "fault", "storm", "relief")
-    ]
-    assert all(scene["cues"] for scene in came["scenes"])
-    assert sum(s["signals"] for s in came["scenes"]) <= came["sound"]["signals"]
-    assert (came["seed"], came["interrupted"]) == (7, False)
-    said = demo.said.read_text()
-    places = [said.index(word) for word in ("CALM", "FAULT", "STORM", "RELIEF")]
-    assert places == sorted(places)
-    assert " 0:09  FAULT" in said
-    assert demo.left() == []
+@pytest.fixture(scope="module", autouse=True)
+def in_full(tmp_path_factory):
+    """A demo that nobody disturbs: it takes its half minute beside the others."""
+    place = tmp_path_factory.mktemp("in_full")
+    demo = Demo(place, "--minutes", "0.5", "--json", "--seed", "7")
+    yield demo
+    demo.close()
 
 
 def test_ctrl_c_in_the_midst_ends_all_and_says_what_was(start):
@@ -189,4 +173,33 @@ def test_where_the_sound_cannot_be_written_one_line_says_why(start):
     assert demo.end() == 1
     assert demo.said.read_text().count("\n") == 1
     assert "/nonexistent/demo.flac" in demo.said.read_text()
+    assert demo.left() == []
+
+
+def test_all_that_is_announced_is_heard_and_nothing_is_left(in_full):
+    demo = in_full
+    assert demo.end(seconds=120) == 0, demo.said.read_text()
+    came = json.loads(demo.result.read_text())
+    assert [alert["name"] for alert in came["alerts"]] == [
+        "kernel.io-error",
+        "kernel.raid-failing",
+        "kernel.oom",
+        "peep.agent-lost",
+    ]
+    sounds = [alert["sound"] for alert in came["alerts"]]
+    assert sounds == ["bell", "bell", "bell", "marimba"]
+    assert all(alert["heard_s"] > alert["at_s"] for alert in came["alerts"])
+    assert came["missing"] == came["died"] == []
+    assert [agent["host"] for agent in came["lost"]] == ["mail1"]
+    assert [agent["host"] for agent in came["back"]] == ["mail1"]
+    assert [scene["name"] for scene in came["scenes"]] == [
+        *("calm", "fault", "storm", "relief")
+    ]
+    assert all(scene["cues"] for scene in came["scenes"])
+    assert sum(s["signals"] for s in came["scenes"]) <= came["sound"]["signals"]
+    assert (came["seed"], came["interrupted"]) == (7, False)
+    said = demo.said.read_text()
+    places = [said.index(word) for word in ("CALM", "FAULT", "STORM", "RELIEF")]
+    assert places == sorted(places)
+    assert " 0:09  FAULT" in said
     assert demo.left() == []

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from homes import Home
+from homes import FEW, Home
 from lives import Life, reading, wait_until
 from relay import NETWORK, Relay
 from test_commands import free_port
@@ -30,7 +30,12 @@ from test_commands import free_port
 from peep.loglines import Mark
 from peep.protocol.packets import PacketType
 
-pytestmark = [pytest.mark.network, pytest.mark.audio, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.audio,
+    pytest.mark.slow,
+    pytest.mark.untraced,
+]
 
 ALERTS = 10_000
 ROUTINE = 0.3  # of all lines
@@ -233,7 +238,7 @@ def test_each_alert_is_recorded_once_though_both_ends_are_killed_over_and_over(h
         at_server.env,
         Path(at_server.env["XDG_STATE_HOME"]) / "peep" / "journal.db",
         *("-m", "peep", "server", "--interfaces=lo", f"--port={port}", "--output=null"),
-        *("--classes=chain", "--lease=10"),
+        *("--classes=chain", "--lease=10", FEW),
     )
     agent = End(
         at_agent.env,

@@ -21,9 +21,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PublicKey,
 )
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from homes import FEW
 from test_commands import Program, free_port
 
-pytestmark = [pytest.mark.network, pytest.mark.audio, pytest.mark.timeout(60)]
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.audio,
+    pytest.mark.untraced,
+    pytest.mark.timeout(60),
+]
 
 HEADER = struct.Struct(">BBHI8s8sI")
 REQUEST, OFFER, REGISTER, GRANT, CLASSES, RENEW, ACK, SIGNALS, BYE, EXCEPTION = (
@@ -228,7 +234,7 @@ def server_at(home, *words):
     """Run a server; give it and its port."""
     port = free_port()
     server = Program(
-        *("server", "--interfaces=lo", f"--port={port}", "--output=null", *words),
+        *("server", "--interfaces=lo", f"--port={port}", "--output=null", FEW, *words),
         home=home,
     )
     try:

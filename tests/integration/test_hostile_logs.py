@@ -8,7 +8,7 @@ import re
 import signal
 
 import pytest
-from homes import Home
+from homes import FEW, Home
 from hostile_logs import BOMB_PACK, ESCAPES, MIB, hostile, lines_in, names
 from lives import Life, reading, wait_until
 from test_commands import free_port
@@ -17,7 +17,12 @@ from peep.loglines import MAX_LINE_BYTES, LineSplitter
 from peep.rules import MAX_INSTANCE_LENGTH
 from peep.signals import MAX_TEXT_LENGTH
 
-pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.slow,
+    pytest.mark.untraced,
+    pytest.mark.timeout(120),
+]
 
 CLASS = "hostile-logs"
 SIZES = {"megabyte lines": 2 * MIB, "a line without end": 2 * MIB, "NULs": MIB // 4}
@@ -87,7 +92,7 @@ def test_hostile_logs_are_read_recorded_and_shown_without_harm(home):
         json.dumps({"agent": {"sources": sources, "rules": [str(rules)], "cpu_max": 0}})
     )
     common = ("--interfaces=lo", f"--classes={CLASS}")
-    words = ("server", *common, f"--port={free_port()}", "--output=null")
+    words = ("server", *common, f"--port={free_port()}", "--output=null", FEW)
     server = Life(home.env, ["-m", "peep", *words])
     shown = {}
     try:

@@ -1,4 +1,7 @@
-"""The journal's process is killed at a hundred random moments, while it writes."""
+"""The journal's process is killed at a hundred random moments, while it writes.
+
+Two journals at a time, of which each is waited for and then killed by itself.
+"""
 
 import contextlib
 import os
@@ -20,6 +23,8 @@ from peep.mixer.outcomes import Cue
 from peep.signals import Event, Tier
 
 KILLS = 100
+JOURNALS = 2  # at a time: each is written to while another is killed, and looked at
+MOST_S = 0.15  # before a kill, besides what the other's takes
 PATIENCE_S = 0.2  # so much of routine rows may be missing
 AGENT = b"\x90agent-1"
 PACE_S = 0.01  # between bursts: 5,000 signals a second
@@ -74,8 +79,8 @@ def write_for_ever(place, origin, log):
         never.wait(PACE_S)
 
 
-def run_and_kill(place, origin, after_s):
-    """Let a child write, kill it; return the alerts and the rows that it told of."""
+def begin(place, origin):
+    """Let a child write; return its process id."""
     told = place / "told"
     told.unlink(missing_ok=True)
     told.touch()
@@ -85,10 +90,16 @@ def run_and_kill(place, origin, after_s):
             write_for_ever(place, origin, os.open(told, os.O_WRONLY | os.O_APPEND))
         finally:
             os._exit(1)
+    return child
+
+
+def kill(place, child, after_s):
+    """Kill a child after its first rows; return the alerts and the rows it told of."""
+    told = place / "told"
     try:
         deadline = time.monotonic() + 10
         while not told.stat().st_size and time.monotonic() < deadline:
-            os.sched_yield()
+            time.sleep(0.001)
         threading.Event().wait(after_s)
     finally:
         os.kill(child, signal.SIGKILL)
@@ -99,34 +110,51 @@ def run_and_kill(place, origin, after_s):
     return alerts, rows
 
 
+def check(place, origin, alerts, rows):
+    """Assert that a journal is whole, and has all of the last process that it must."""
+    with contextlib.closing(sqlite3.connect(place / "journal.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found = database.execute(
+            "SELECT serial FROM signals WHERE tier = 2 AND origin = ?", (origin,)
+        ).fetchall()
+        assert len(found) == len(set(found))
+        assert set(alerts) <= {serial for (serial,) in found}
+        needed = [n for n, at in rows if at < rows[-1][1] - PATIENCE_S]
+        if needed:
+            (kept,) = database.execute(
+                "SELECT count(*) FROM signals JOIN outcomes USING (number) "
+                "WHERE number BETWEEN ? AND ? AND origin = ?",
+                (needed[0], needed[-1], origin),
+            ).fetchone()
+            assert kept == len(needed)
+        (doubled,) = database.execute(
+            "SELECT count(*) - count(DISTINCT origin || ' ' || serial) FROM signals"
+        ).fetchone()
+        assert doubled == 0
+
+
 @pytest.mark.slow
+@pytest.mark.untraced
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and needs /dev/shm")
-def test_a_journal_survives_a_hundred_kills_with_all_that_was_settled(place):
+def test_journals_survive_a_hundred_kills_with_all_that_was_settled(place):
     dice = random.Random(5)
     settled = written = 0
-    for origin in range(1, KILLS + 1):
-        alerts, rows = run_and_kill(place, origin, dice.uniform(0.0, 0.3))
-        with contextlib.closing(sqlite3.connect(place / "journal.db")) as database:
-            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            found = database.execute(
-                "SELECT serial FROM signals WHERE tier = 2 AND origin = ?", (origin,)
-            ).fetchall()
-            assert len(found) == len(set(found))
-            assert set(alerts) <= {serial for (serial,) in found}
-            needed = [n for n, at in rows if at < rows[-1][1] - PATIENCE_S]
-            if needed:
-                (kept,) = database.execute(
-                    "SELECT count(*) FROM signals JOIN outcomes USING (number) "
-                    "WHERE number BETWEEN ? AND ? AND origin = ?",
-                    (needed[0], needed[-1], origin),
-                ).fetchone()
-                assert kept == len(needed)
-            (doubled,) = database.execute(
-                "SELECT count(*) - count(DISTINCT origin || ' ' || serial) FROM signals"
-            ).fetchone()
-            assert doubled == 0
-        settled += len(alerts)
-        written += len(rows)
+    children = {}
+    try:
+        for origin in range(1, KILLS + 1 + JOURNALS):
+            one = place / str(origin % JOURNALS)
+            one.mkdir(exist_ok=True)
+            if origin > JOURNALS:
+                before = origin - JOURNALS
+                alerts, rows = kill(one, children.pop(one), dice.uniform(0.0, MOST_S))
+                check(one, before, alerts, rows)
+                settled += len(alerts)
+                written += len(rows)
+            if origin <= KILLS:
+                children[one] = begin(one, origin)
+    finally:
+        for one, child in children.items():
+            kill(one, child, 0.0)
     assert settled > KILLS
     assert written > 100 * KILLS

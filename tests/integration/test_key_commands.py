@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from homes import FEW
 
 from peep.cli.main import main
 from peep.config.joined import Joined, add_joined, load_joined, with_joined
@@ -432,6 +433,7 @@ def test_an_agent_that_joined_is_heard_in_its_sealed_class_without_further_ado(u
         noc.start(
             "server",
             *("--interfaces=lo", f"--port={port}", "--output=null", "--classes", name),
+            FEW,
         ) as server,
         contextlib.ExitStack() as undo,
     ):

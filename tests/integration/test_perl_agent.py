@@ -11,6 +11,7 @@ import subprocess
 import threading
 
 import pytest
+from homes import FEW
 from test_commands import (  # noqa: F401 (fixtures)
     REPOSITORY,
     classes,
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.audio,  # the server has its engine, though nobody hears it
     pytest.mark.slow,
+    pytest.mark.untraced,
     pytest.mark.timeout(40),
     pytest.mark.skipif(PERL is None, reason="perl is not installed"),
 ]
@@ -35,7 +37,7 @@ def server_at(start, classes):  # noqa: F811
     """Run a server; give it and its port."""
     port = free_port()
     words = "--interfaces=lo", f"--port={port}", "--output=null", "--lease=10"
-    server = start("server", *words, classes)
+    server = start("server", *words, FEW, classes)
     server.expect("listening")
     return server, port
 

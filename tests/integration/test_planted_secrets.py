@@ -12,12 +12,17 @@ import socket
 import threading
 
 import pytest
-from homes import Home
+from homes import FEW, Home
 from lives import Life, reading, wait_until
 from planted import pieces, planted
 from test_commands import free_port
 
-pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.slow,
+    pytest.mark.untraced,
+    pytest.mark.timeout(120),
+]
 
 CLASS = "planted.example.org"
 SEED = 20
@@ -127,12 +132,15 @@ def test_of_more_than_a_thousand_secrets_none_is_kept_said_shown_or_sent(home, w
     lives = [agent]
     try:
         store = state / "agent-0.db"
-        wait_until(lambda: store.exists() and alerts_kept(store) == len(lines), 60)
+        wait_until(lambda: agent.has_said("following"), 60)
+        wait_until(lambda: alerts_kept(store) == len(lines), 60)
         places = {"the store, before": files_of(state)}
-        words = ("server", *common, f"--port={free_port()}", "--output=null")
-        lives.append(Life(home.env, ["-m", "peep", *words]))
+        words = ("server", *common, f"--port={free_port()}", "--output=null", FEW)
+        server = Life(home.env, ["-m", "peep", *words])
+        lives.append(server)
         journal = state / "journal.db"
-        wait_until(lambda: journal.exists() and len(rows(journal)) == len(lines), 60)
+        wait_until(lambda: server.has_said("listening"), 60)
+        wait_until(lambda: len(rows(journal)) == len(lines), 60)
         wait_until(lambda: not alerts_kept(store), 30)
         for command in (
             "history --limit=5000",

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from homes import Home
+from homes import FEW, Home
 from lives import Life, reading, wait_until
 from test_commands import free_port
 
@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.audio,
     pytest.mark.slow,
+    pytest.mark.untraced,
     pytest.mark.timeout(150),
 ]
 
@@ -64,7 +65,7 @@ class Place:
         """Start a server; return it when it listens."""
         server = self.peep(
             *("server", "--interfaces=lo", f"--port={self.port}", "--output=null"),
-            *(f"--classes={self.class_name}", f"--lease={LEASE_S}"),
+            *(f"--classes={self.class_name}", f"--lease={LEASE_S}", FEW),
         )
         wait_until(lambda: server.has_said("listening"), 60)
         return server
@@ -87,6 +88,22 @@ def place():
     made = Place()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deserted():
+    """A server whose three hundred agents have died: the leases end in all our time."""
+    place = Place()
+    try:
+        place.serve()
+        crowd = place.run(
+            *("-c", CROWD, TESTS / "bench", MANY, place.port, place.class_name)
+        )
+        wait_until(lambda: place.present() == MANY, 60)
+        crowd.end(signal.SIGKILL)
+        yield place, crowd
+    finally:
+        place.close()
 
 
 def test_a_restarted_server_names_exactly_those_that_did_not_come_back(place):
@@ -129,13 +146,8 @@ def test_a_restarted_server_names_exactly_those_that_did_not_come_back(place):
     assert set(states.values()) == {"missing", "present"}
 
 
-def test_three_hundred_that_die_at_once_are_one_group_that_names_them_all(place):
-    place.serve()
-    crowd = place.run(
-        *("-c", CROWD, TESTS / "bench", MANY, place.port, place.class_name)
-    )
-    wait_until(lambda: place.present() == MANY, 60)
-    crowd.end(signal.SIGKILL)
+def test_three_hundred_that_die_at_once_are_one_group_that_names_them_all(deserted):
+    place, crowd = deserted
     wait_until(lambda: len(place.rows(TOLD, "peep.agent-lost")) == MANY, 60)
 
     told = place.rows(TOLD, "peep.agent-lost")

@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from homes import FEW
 from test_commands import Program, free_port
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
@@ -56,6 +57,7 @@ def test_no_text_name_or_address_of_a_line_is_in_any_datagram(tmp_path):
     server = Program(
         *("server", "--interfaces=lo", f"--port={port}", f"--classes={name}"),
         "--output=null",
+        FEW,
         home=tmp_path,
     )
     agent = Program(

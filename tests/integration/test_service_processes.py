@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from homes import Home
+from homes import FEW, Home
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(60)]
 
@@ -87,7 +87,7 @@ def test_an_agent_says_that_it_is_ready_lives_reads_again_and_ends(home):
 
 @pytest.mark.audio
 def test_a_server_says_that_it_is_ready_lives_reads_again_and_ends(home):
-    service = Service(home, "server", "--interfaces", "lo", "--output", "null")
+    service = Service(home, "server", "--interfaces", "lo", "--output", "null", FEW)
     try:
         ready = lives(service)
         assert ready[1].startswith("STATUS=listening on UDP port ")
@@ -97,7 +97,7 @@ def test_a_server_says_that_it_is_ready_lives_reads_again_and_ends(home):
 
 @pytest.mark.audio
 def test_a_server_that_no_sound_process_helps_gives_no_sign_of_life(home):
-    service = Service(home, "server", "--interfaces", "lo", "--output", "null")
+    service = Service(home, "server", "--interfaces", "lo", "--output", "null", FEW)
     try:
         service.until("WATCHDOG=1")
         stopped = _stop_each_child_until_silence(service)

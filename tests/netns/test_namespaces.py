@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from homes import FEW
 from lab import make_lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(60)]
 
 PEEP = (sys.executable, "-m", "peep")
-SERVER = (*PEEP, "server", "--output", "null")
+SERVER = (*PEEP, "server", "--output", "null", FEW)
 LOGIN = "Jan  1 00:00:00 h sshd[7]: Failed password for root from 10.99.0.9 port 4 ssh2"
 
 BROADCAST = "fib daddr type broadcast"

@@ -1,11 +1,14 @@
 """theme.yaml becomes a theme whose every reference exists."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peep import paths
 from peep.config.themes import load_theme, shipped_themes
 from peep.errors import ConfigError
 from peep.signals import Event, State, Tier
+from peep.theme import Theme, Voicing
 
 SMALL = """\
 theme: pond
@@ -139,7 +142,7 @@ def test_a_theme_is_laid_over_the_one_it_extends(tmp_path):
 
 
 def test_a_theme_may_extend_a_shipped_one(tmp_path):
-    child = "theme: lake\nextends: wetland\npulse: {sound: owl, every_s: 20}\n"
+    child = "theme: lake\nextends: wetland\npulse: {sound: crake, every_s: 20}\n"
     theme, _ = load_theme(write(tmp_path / "lake", child))
     assert theme.pulse.every_s == 20.0
     assert "frog" in theme.sounds
@@ -216,3 +219,85 @@ def test_what_a_theme_cannot_mean_is_refused(tmp_path, old, new, says):
     assert old in PLACED
     (line,) = refusal(pond(tmp_path, PLACED.replace(old, new)))
     assert says in line
+
+
+PAIRED = SMALL.replace(
+    "states:",
+    """\
+endings:
+  closed: {sound: frog, gain_db: -1}
+  session-closed: {sound: frog, gain_db: -2}
+  job.closed: {sound: frog, gain_db: -3}
+  down: {sound: frog, gain_db: -4}
+states:""",
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "gain_db"),
+    [
+        ("access", "login.closed", -1.0),
+        ("access", "mine.door-closed", -1.0),
+        ("access", "ssh.session-closed", -2.0),
+        ("job", "cron.job-closed", -3.0),
+        ("job", "cron.session-closed", -2.0),  # the longer ending is meant
+        ("", "down", -4.0),
+        ("access", "shut.down.again", -3.0),  # in the middle it is no ending
+        ("access", "closed.opened", -3.0),
+        ("access", "disclosed", -3.0),  # nor is a part of a word
+        ("peep", "peep.agent-lost", 0.0),
+    ],
+)
+def test_an_ending_is_looked_up_after_names_and_before_families(
+    tmp_path, family, name, gain_db
+):
+    theme, _ = load_theme(pond(tmp_path, PAIRED))
+    assert theme.for_event(Event(name=name, family=family)).gain_db == gain_db
+
+
+def test_what_stands_in_events_goes_before_its_ending(tmp_path):
+    text = PAIRED.replace("events: {", "events: {cron.session-closed: {sound: mine}, ")
+    theme, _ = load_theme(pond(tmp_path, text))
+    assert theme.for_event(Event(name="cron.session-closed")).sound == "mine"
+
+
+def test_an_alert_is_never_told_by_its_ending(tmp_path):
+    theme, _ = load_theme(pond(tmp_path, PAIRED))
+    for family in ("job", "unheard-of"):
+        event = Event(name="a.closed", family=family, tier=Tier.ALERT)
+        assert theme.for_event(event).sound == "mine"
+    silent = Theme(name="x", endings={"closed": Voicing(sound="frog")})
+    assert silent.for_event(Event(name="a.closed", tier=Tier.ALERT)) is None
+
+
+@given(
+    st.from_regex(r"[a-z.-]{0,40}", fullmatch=True),
+    st.sampled_from(["access", "job", ""]),
+    st.sets(
+        st.from_regex(r"((access|job)\.)?[a-z]{1,3}(-[a-z]{1,3})?", fullmatch=True)
+    ),
+)
+def test_an_ending_that_is_found_is_one(name, family, endings):
+    table = {ending: Voicing(sound=ending) for ending in endings}
+    families = {"default": Voicing(sound="")}
+    theme = Theme(name="x", endings=table, families=families)
+    sound = theme.for_event(Event(name=name, family=family)).sound
+    last = name.rpartition(".")[2]
+    ends = [last[n:] for n in range(len(last)) if not n or last[n - 1] == "-"]
+    known = [it for end in ends for it in (f"{family}.{end}", end) if it in endings]
+    assert sound == (known[0] if known else "")
+
+
+def test_a_theme_inherits_endings_and_lays_its_own_over_them(tmp_path):
+    pond(tmp_path, PAIRED)
+    child = "theme: lake\nextends: ../pond\nendings: {closed: {sound: mine}}\n"
+    theme, _ = load_theme(write(tmp_path / "lake", child))
+    assert theme.endings["closed"].sound == "mine"
+    assert theme.endings["down"].gain_db == -4.0
+
+
+def test_an_ending_that_names_no_sound_is_refused(tmp_path):
+    text = PAIRED.replace("closed: {sound: frog, gain_db: -1}", "closed: {sound: frgo}")
+    assert refusal(pond(tmp_path, text)) == [
+        "endings.closed.sound: unknown 'frgo' (did you mean 'frog'?)"
+    ]

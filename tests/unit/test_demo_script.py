@@ -217,7 +217,15 @@ def test_before_the_first_step_all_states_are_as_in_a_calm(plan):
 
 def test_what_is_announced_is_named_as_the_theme_has_it():
     said = " ".join(step.line for step in only(Plan(), Say))
-    for sound in ("wind", "stream", "drop", "songbird", "bell", "owl", "woodpecker"):
+    for sound in (
+        "wind",
+        "stream",
+        "drop",
+        "songbird",
+        "bell",
+        "marimba",
+        "woodpecker",
+    ):
         assert sound in said
     bare = course(Plan(), START, Theme(name="bare"))
     assert any("the silence" in step.line for step in bare if isinstance(step, Say))

@@ -9,9 +9,13 @@ import sys
 import pytest
 
 from peep.cli import common
-from peep.cli.light import without_openssl
+from peep.cli.light import without_inspection, without_openssl
 
-LIGHT = "from peep.cli.light import without_openssl\nwithout_openssl()\n"
+LIGHT = """
+from peep.cli.light import without_inspection, without_openssl
+without_inspection()
+without_openssl()
+"""
 AGENT = "import peep.cli.main, peep.agent.sources.tail, peep.agent.sources.system\n"
 FETCH = """
 import asyncio
@@ -36,6 +40,39 @@ import hashlib, hmac
 print(*(hashlib.new(name, b"peep").hexdigest() for name in {names!r}))
 print(hmac.digest(b"key", b"peep", "sha256").hex())
 """
+SIGNALLED = """
+import asyncio, os, signal
+async def wait():
+    heard = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, heard.set)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await heard.wait()
+asyncio.run(wait())
+print("heard")
+print("ast" in sys.modules)
+"""
+INSPECTED = """
+import functools, inspect
+class Some:
+    def method(self): ...
+    async def coroutine(self): ...
+@functools.wraps(Some.coroutine)
+def wrapped(): ...
+def judged():
+    asked = (Some, Some().method, Some().coroutine, Some.coroutine, wrapped, print, 1)
+    print(
+        *map(inspect.iscoroutinefunction, asked),
+        *map(inspect.isfunction, asked),
+        *(inspect.unwrap(one) is one for one in asked),
+        inspect.unwrap(wrapped) is Some.coroutine,
+    )
+judged()
+assert "ast" not in sys.modules
+inspect.signature(judged)
+assert "ast" in sys.modules
+judged()
+"""
 NAMES = ("blake2b", "blake2s", "md5", "sha1", "sha256", "sha3_256", "sha512")
 
 
@@ -59,10 +96,37 @@ def said(program: str, *, alone: bool = True) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("unwanted", ["_ssl", "_hashlib", "shutil", "tempfile", "lzma"])
+@pytest.mark.parametrize(
+    "unwanted",
+    [
+        *("_ssl", "_hashlib", "shutil", "tempfile", "lzma"),
+        *("ast", "dis", "typing_extensions", "difflib"),
+    ],
+)
 def test_an_agent_does_not_load_what_it_does_not_use(unwanted):
     program = f"peep.cli.agent.parser()\nprint({unwanted!r} in sys.modules)"
     assert said(f"{AGENT}import peep.cli.agent\n{program}") == ["False"]
+
+
+def test_signals_of_the_system_are_heard_without_looking_into_code():
+    heard, read = said(SIGNALLED)
+    assert (heard, read) == ("heard", "False")
+
+
+def test_what_is_said_of_code_before_it_is_looked_into_is_what_is_said_after():
+    before, after = said(INSPECTED)
+    assert before == after
+    assert {"True", "False"} <= set(before.split())
+
+
+def test_looking_into_code_that_was_put_off_is_there_when_somebody_asks_for_it():
+    program = "import inspect\ndef f(a, *, b=1): ...\nprint(inspect.signature(f))"
+    assert said(program) == ["(a, *, b=1)"]
+
+
+def test_types_that_were_done_without_can_be_had_later():
+    program = "import typing_extensions\nprint(typing_extensions.NotRequired)"
+    assert "NotRequired" in said(program)[0]
 
 
 def test_tls_that_was_put_off_is_there_when_somebody_asks_for_it():
@@ -93,6 +157,7 @@ def test_a_library_that_asks_for_openssl_later_gets_it():
 
 def test_what_was_loaded_already_stays():
     before = dict(sys.modules)
+    without_inspection()
     without_openssl()
     assert dict(sys.modules) == before
 

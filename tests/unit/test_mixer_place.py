@@ -45,6 +45,13 @@ def test_each_place_has_a_shade_of_timbre_so_that_mono_keeps_it():
     assert all(RATES[0] <= play.rate <= RATES[1] for play in heard)
 
 
+def test_hosts_are_spread_over_the_zones_of_a_theme_that_names_nobody():
+    zones = (Zone(name="left", pan=-0.5), Zone(name="right", pan=0.5))
+    places = Places(Theme(name="bare", zones=zones), HEADPHONES)
+    assert {places.zone(host, "any") for host in HOSTS} == set(zones)
+    assert places.zone("", "any").pan == 0.0
+
+
 def test_what_is_of_no_host_sounds_in_the_middle():
     play = login(mixer())
     assert (play.pan, play.rate) == (0.0, 1.0)

@@ -1,6 +1,7 @@
 """Outputs paced by the clock, and sound files."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from peep.clock import ManualClock
 from peep.errors import EngineError
 from peep.sound import files
-from peep.sound.device import Pull, card_names
+from peep.sound.device import Pull, Reserve, card_names
 from peep.sound.engine import BLOCK_FRAMES
 from peep.sound.files import SoundWriter
 from peep.sound.outputs import OutputSpec, open_output, parse_output
@@ -202,32 +203,83 @@ def test_a_card_gets_the_blocks_in_whatever_lengths_it_asks_for(lengths):
     pull = Pull(feed, ManualClock())
     sound = pulled(pull.blocks(), lengths)
     assert len(sound) == pull.frames == sum(lengths)
-    assert np.array_equal(sound, np.concatenate(feed.pulled)[: len(sound)])
+    begun = lengths[0]
+    fed = np.concatenate(feed.pulled)[: len(sound)]
+    assert np.array_equal(sound[begun:], fed[begun:])
+    rising = np.linspace(0, 1, begun)[:, np.newaxis]
+    assert sound[:begun] == pytest.approx(fed[:begun] * rising, abs=1e-6)
     assert feed.underruns == 0
+
+
+def played(clock, generator, seconds, *, takes_s=0.01):
+    """A card takes 10 ms at a time, and each time so many seconds pass."""
+    for _ in range(round(seconds / 0.01)):
+        pulled(generator, [480])
+        clock.advance(takes_s)
 
 
 def test_a_card_that_took_too_little_for_the_time_counts_as_an_underrun():
-    clock = ManualClock()
-    feed = Noise(10_000)
+    clock, feed = ManualClock(), Noise(100_000)
+    pull = Pull(feed, clock)
+    generator = pull.blocks()
+    played(clock, generator, 3.0)
+    clock.advance(0.005)
+    played(clock, generator, 2.1)
+    assert feed.underruns == pull.gaps == 1
+    clock.advance(0.5)
+    played(clock, generator, 2.1)
+    assert feed.underruns == pull.gaps == 2
+
+
+def test_a_card_that_was_late_and_caught_up_has_no_underrun():
+    clock, feed = ManualClock(), Noise(100_000)
     generator = Pull(feed, clock).blocks()
-    for _ in range(100):
-        pulled(generator, [480])
-        clock.advance(0.01)
-    clock.advance(0.05)
-    for _ in range(100):
-        pulled(generator, [480])
-        clock.advance(0.01)
-    assert feed.underruns == 1
+    for _ in range(5):
+        played(clock, generator, 1.0)
+        clock.advance(0.04)
+        pulled(generator, [480] * 4)
+    assert feed.underruns == 0
 
 
 def test_a_card_whose_second_is_a_little_long_has_no_underruns():
-    clock = ManualClock()
-    feed = Noise(100_000)
-    generator = Pull(feed, clock).blocks()
-    for _ in range(10_000):
-        pulled(generator, [480])
-        clock.advance(0.01002)
+    clock, feed = ManualClock(), Noise(100_000)
+    played(clock, Pull(feed, clock).blocks(), 100.0, takes_s=0.01002)
     assert feed.underruns == 0
+
+
+def test_the_reserve_grows_where_it_did_not_suffice_twice_within_ten_minutes():
+    reserve = Reserve()
+    begin_ms = reserve.ms
+    assert not reserve.torn(1000.0)
+    assert not reserve.torn(1601.0)  # so long ago that it does not count
+    assert reserve.ms == begin_ms
+    assert reserve.torn(2200.0)
+    assert reserve.ms > begin_ms
+    assert not reserve.torn(2201.0)  # the larger one has its own first time
+
+
+def test_the_reserve_has_a_bound():
+    reserve = Reserve()
+    assert sum(reserve.torn(float(n)) for n in range(100)) == 4
+    assert reserve.ms == 200
+
+
+def test_a_card_that_is_left_while_it_plays_fades_out_and_gets_nothing_more():
+    feed = Noise(10_000)
+    pull = Pull(feed, ManualClock())
+    generator = pull.blocks()
+    pulled(generator, [480])
+    leaving = threading.Thread(target=pull.fade)
+    leaving.start()
+    last = pulled(generator, [240])
+    while last[-1].any():
+        last = pulled(generator, [240])
+    leaving.join()
+    fed = np.concatenate(feed.pulled)[pull.frames - 240 : pull.frames]
+    falling = np.linspace(1, 0, 240)[:, np.newaxis]
+    assert last == pytest.approx(fed * falling, abs=1e-6)
+    with pytest.raises(StopIteration):
+        generator.send(240)
 
 
 def test_a_card_that_was_given_up_gets_nothing_more():

@@ -1,5 +1,6 @@
 """Groups are found by the literals around them exactly where RE2 finds them."""
 
+import random
 import re
 
 import pytest
@@ -27,11 +28,17 @@ def how(pattern: str) -> str | None:
         r"error: (?P<text>.*)",
         r"from \[(?P<instance>[^\]]+?)\]: (?P<text>.*)$",
         r"key: (?P<instance>\d+)\s",
-        r"all: (?P<instance>(?:.|a)+)$",
+        r"told(?: of user (?P<instance>\S+)| of the system):",
+        r"told (?:to|from) (?:host )?[^\s\[]*\[(?P<instance>[\d.]+)\]",
+        r"told(?:: (?P<text>.*)| without a word)$",
+        r"told (?:\)|$|by (?P<instance>\w+))",
+        r"told (?P<instance>a|b) (?:\d+ )? *in (?:x{2,4}|y) (?P<text>.+?),",
+        r"told by (?P<instance>.+) from",
+        r"told: (?P<text>.*?)",
     ],
 )
-def test_a_group_behind_a_literal_needs_no_search(pattern):
-    assert how(pattern) == "by_literals"
+def test_a_group_to_which_there_is_one_way_needs_no_search(pattern):
+    assert how(pattern) == "by_walk"
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,16 @@ def test_a_group_behind_a_literal_needs_no_search(pattern):
         r"(?P<instance>\S+) port",  # nothing before
         r"a (?P<instance>\S+)",  # too short to be alone
         r"for (?P<instance>\S+?)(?: port)?: ",  # what follows need not be there
-        r"for (?P<instance>.+) from",  # may hold what follows
-        r"for (?P<instance>\S+?)",  # ends as soon as it can
-        r"for (?P<instance>a\d+)",  # ends within itself
-        r"for (?P<instance>\d{1,3})",
+        r"for (?P<instance>.+) from \d+",  # may hold what follows
+        r"for (?:a(?P<instance>\d+)|a\d? )",  # both begin alike
+        r"for (?:a+|a?b)(?P<instance>\d+)",
+        r"for (?:|(?P<instance>\d+))",
+        r"for (?:x, )*(?P<instance>\d+)",
+        r"for x?(?:x, )+(?P<instance>\d+)",
+        r"for (?P<instance>\w+ )?",
+        r"for a{0,300}(?P<instance>a{300}|b)",  # too much to look at
+        r"for [^\s\S](?P<instance>\d+)",
+        r"all: (?P<instance>(?:.|a)+)$",
         r"x|for (?P<instance>\S+) port",
         r"(?:for (?P<instance>\S+) port)?x",
         r"(?i)for (?P<instance>\S+) port",
@@ -71,6 +84,7 @@ ATOMS = st.sampled_from(
         *("for ", "ab: ", "x=", " port", ",", r"\[", r"\]", "]", "q"),
         *(r"\d", r"\S+", r"\w*", ".", ".*", ".+?", "[^,]+", "[a-f,]", "(?:a|b)", "^"),
         *("$", r"\b", "(?:for |ab: )", "(?:ab: x)?", "a{2}", "(b+)", "(?:c(?:d))"),
+        *("(?:ab: |x=|)", "(?:,|$)", "(?:1, ?)?", r"b{1,2}", r"(?:a+|b\d?)", "(?:x)??"),
     ]
 )
 CONTENTS = st.sampled_from(
@@ -94,7 +108,8 @@ def patterns(draw) -> str:
     def some():
         return "".join(draw(st.lists(ATOMS, max_size=3)))
 
-    pattern = f"{some()}(?P<instance>{draw(CONTENTS)}){some()}"
+    told = draw(st.sampled_from(["", "told ", "told ", "told (?:at \\d+ )?"]))
+    pattern = f"{some()}{told}(?P<instance>{draw(CONTENTS)}){some()}"
     if draw(st.booleans()):
         pattern += f"{some()}(?P<text>{draw(CONTENTS)}){some()}"
     return draw(st.sampled_from(["{}", "^(?:{})", "(?:{})$", "z|{}"])).format(pattern)
@@ -103,11 +118,13 @@ def patterns(draw) -> str:
 WORDS = st.sampled_from(
     [b"for ", b"ab: ", b"x=", b" port", b",", b"[", b"]", b"a", b"bc", b"1", b"\xff"]
 )
+BEGINNINGS = st.sampled_from([b"", b"told ", b"q told ", b"told at 1 ", b"x=told "])
+LINES = st.builds(lambda b, w: b + b"".join(w), BEGINNINGS, st.lists(WORDS, max_size=9))
 
 
 @given(
     patterns().filter(lambda pattern: pattern_problem(pattern) is None),
-    st.lists(st.lists(WORDS, max_size=9).map(b"".join), min_size=1, max_size=20),
+    st.lists(LINES, min_size=1, max_size=30),
 )
 @example(
     r"for (?P<instance>\S+) port", [b"for a port", b"for for a port", b"for  port"]
@@ -123,6 +140,73 @@ def test_both_ways_agree_on_every_line_that_matches(pattern, lines):
                 for name in ("text", "instance")
             )
             assert find(line) == expected
+
+
+# A piece of a pattern, and what it takes.
+PIECES = {
+    "a": ["a"],
+    "ab": ["ab"],
+    ",": [","],
+    " ": [" "],
+    r"\]": ["]"],
+    "$": [""],
+    r"\d+": ["0", "101"],
+    r"\S+": ["a", "1,]", "b]b"],
+    r"\w*": ["", "a", "b1"],
+    "[^,]*?": ["", "a ", " 1"],
+    "[ab]?": ["", "b"],
+    ".+?": ["a", ", "],
+    r"\d{1,2}": ["1", "01"],
+}
+
+
+def sequence(rng: random.Random, names: list[str], depth: int = 3) -> tuple[str, str]:
+    """Return a pattern and what it probably takes; names of groups are used up."""
+    pattern = text = ""
+    for _ in range(rng.randrange(1, 4)):
+        if depth and rng.random() < 0.5:
+            named = names and rng.random() < 0.7
+            opening = f"(?P<{names.pop()}>" if named else "(?:"
+            ways = [sequence(rng, names, depth - 1) for _ in range(rng.choice((1, 2)))]
+            end = rng.choice((")", ")", ")?"))
+            pattern += opening + "|".join(way for way, _ in ways) + end
+            if end == ")" or rng.random() < 0.5:
+                text += rng.choice(ways)[1]
+        else:
+            piece = rng.choice([*PIECES])
+            pattern += piece
+            text += rng.choice(PIECES[piece])
+    return pattern, text
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_one_way_leads_where_the_search_does(seed):
+    rng, walked = random.Random(seed), 0
+    for _ in range(1000):
+        names = rng.sample(["text", "instance"], rng.choice((1, 2)))
+        pattern, text = sequence(rng, names)
+        pattern = rng.choice(("told ", r"^\w+ told ")) + pattern
+        if "(?P<" not in pattern or pattern_problem(pattern) is not None:
+            continue
+        find, search = extractor(pattern), searcher(pattern)
+        if find.__name__ != "by_walk":
+            continue
+        groups = {n: at for at, n in enumerate(re.compile(pattern).groupindex, 1)}
+        for _ in range(10):
+            cut = rng.randrange(len(text) + 1)
+            line = (
+                f"x told {text[:cut]}{rng.choice(('', 'a', '1', ',', ' '))}{text[cut:]}"
+            )
+            line = (line + rng.choice(("", ",", " a1", "]"))).encode()
+            spans = search(line, 0, len(line))
+            if spans[0][0] >= 0:
+                expected = [
+                    spans[groups[name]] if name in groups else NOWHERE
+                    for name in ("text", "instance")
+                ]
+                assert [*find(line)] == expected, (pattern, line)
+                walked += 1
+    assert walked > 100
 
 
 def _numbers(pattern: str) -> dict[bytes, int]:

@@ -10,6 +10,7 @@ from peep.errors import EngineError
 from peep.sound.engine import SAMPLE_RATE_HZ as RATE_HZ
 from peep.sound.levels import momentary_max_lufs, true_peak_dbtp
 from peep.sound.samples import LEVELS_LUFS, make_samples, variant_seed
+from peep.sound.synthesis import RECIPES
 from peep.theme import SoundSpec, Theme
 
 
@@ -173,7 +174,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_name(tmp_path):
 
 
 def test_an_unknown_recipe_unlike_any_is_refused_with_all_names(tmp_path):
-    assert "there are bell, cricket," in refused(tmp_path, recipe="zzz")
+    assert f"there are {', '.join(sorted(RECIPES))}" in refused(tmp_path, recipe="zzz")
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(tmp_path):

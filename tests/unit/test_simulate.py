@@ -39,6 +39,12 @@ from peep.reasons import Reason
 from peep.server.alerts import Alerts
 from peep.signals import Event
 
+
+def computed(test):
+    """Mark a test that computes for seconds, beside others that come first (./test)."""
+    return pytest.mark.untraced(pytest.mark.timeout(60)(test))
+
+
 SMALL = Plan(agents=6, hours=3, seed=3)
 A, B = ("10.1.0.1", 40_000), ("10.0.0.1", 2001)
 PEER = Peer((1).to_bytes(8, "big"), "a0", A)
@@ -732,6 +738,7 @@ def test_a_new_process_knows_what_the_last_one_committed_and_nothing_else():
 # -- the day --------------------------------------------------------------------------
 
 
+@computed
 def test_the_same_seed_is_the_same_day_and_another_seed_another():
     first, again = simulate(SMALL), simulate(SMALL)
     other = simulate(msgspec.structs.replace(SMALL, seed=4))
@@ -739,6 +746,7 @@ def test_the_same_seed_is_the_same_day_and_another_seed_another():
     assert first.trace_hash != other.trace_hash
 
 
+@computed
 def test_a_day_meets_its_targets_at_ten_percent_loss():
     result = simulate(Plan(agents=6, hours=24, seed=1))
     assert result.false_expiries_per_agent_day <= 0.02
@@ -753,6 +761,7 @@ def test_a_day_meets_its_targets_at_ten_percent_loss():
     assert result.stuck_timers == 0
 
 
+@computed
 def test_prompts_that_stop_at_the_end_of_the_lease_are_found_out(monkeypatch):
     steady = lease.retry
     monkeypatch.setattr(
@@ -767,6 +776,7 @@ def test_prompts_that_stop_at_the_end_of_the_lease_are_found_out(monkeypatch):
     assert result.false_expiries
 
 
+@computed
 @pytest.mark.parametrize("lease_s", [10, 60])
 def test_several_servers_and_other_leases_are_simulated_alike(lease_s):
     result = simulate(Plan(agents=6, servers=2, hours=5, lease_s=lease_s, seed=2))
@@ -775,6 +785,7 @@ def test_several_servers_and_other_leases_are_simulated_alike(lease_s):
     assert result.still_apart == 0
 
 
+@computed
 def test_progress_goes_from_something_to_all():
     shares = []
     simulate(Plan(agents=1, hours=0.5), shares.append)
@@ -798,12 +809,14 @@ def assert_delivered(result):
     assert result.stuck_timers == 0
 
 
+@computed
 def test_on_a_bad_day_no_alert_is_lost_and_none_recorded_twice():
     result = simulate(BAD)
     assert_delivered(result)
     assert result.alerts_sounded_again > 0, "or no crash hit a commit"
 
 
+@computed
 def test_on_a_bad_day_states_converge_as_fast_as_the_loss_allows():
     result = simulate(msgspec.structs.replace(BAD, agents=16, hours=8))
     assert_delivered(result)
@@ -812,10 +825,12 @@ def test_on_a_bad_day_states_converge_as_fast_as_the_loss_allows():
     assert result.states_late <= 0.01
 
 
+@computed
 def test_with_several_servers_every_one_that_was_leased_has_it_before_it_is_forgotten():
     assert_delivered(simulate(msgspec.structs.replace(BAD, servers=2, hours=2)))
 
 
+@computed
 def test_a_spool_that_is_too_small_drops_and_counts_and_loses_nothing_else(monkeypatch):
     monkeypatch.setattr(AgentDisk.__init__, "__defaults__", (20,))
     result = simulate(BAD)
@@ -826,11 +841,13 @@ def test_a_spool_that_is_too_small_drops_and_counts_and_loses_nothing_else(monke
 # Each link of the chain, broken: the simulation must find it out.
 
 
+@computed
 def test_a_spool_that_forgets_at_sending_is_found_out(monkeypatch):
     monkeypatch.setattr(AgentDisk, "spooled", lambda disk: [])
     assert simulate(BAD).alerts_lost > 0
 
 
+@computed
 def test_a_receipt_before_the_commit_is_found_out(monkeypatch):
     honest = Recorder.commit
 
@@ -850,12 +867,14 @@ def test_a_receipt_before_the_commit_is_found_out(monkeypatch):
     assert result.alerts_lost > 0
 
 
+@computed
 def test_a_restarted_server_that_remembers_nothing_is_found_out(monkeypatch):
     monkeypatch.setattr(disks, "Alerts", lambda recorded: Alerts())
     result = simulate(BAD)
     assert result.alerts_doubled > 0
 
 
+@computed
 def test_an_agent_that_says_an_alert_only_once_is_found_out(monkeypatch):
     due = Flight.due
 
@@ -868,11 +887,13 @@ def test_an_agent_that_says_an_alert_only_once_is_found_out(monkeypatch):
     assert simulate(BAD).alerts_lost > 0
 
 
+@computed
 def test_repeats_that_are_not_marked_are_found_out(monkeypatch):
     monkeypatch.setattr(Outbox, "again", lambda outbox, alert, address: False)
     assert simulate(BAD).alerts_sounded_again_unmarked > 0
 
 
+@computed
 def test_one_receipt_taken_for_all_is_found_out(monkeypatch):
     receipt = Outbox.receipt
 
@@ -887,6 +908,7 @@ def test_one_receipt_taken_for_all_is_found_out(monkeypatch):
     assert result.alerts_forgotten_early > 0
 
 
+@computed
 def test_states_that_are_never_repeated_are_found_out(monkeypatch):
     repeat = Mail.repeat
     told = set()

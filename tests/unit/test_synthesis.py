@@ -13,6 +13,7 @@ from peep.sound.synthesis.tools import (
     filled,
     frames,
     glide,
+    hiss,
     noise,
     outdoors,
     strike,
@@ -80,7 +81,18 @@ def test_any_parameters_within_their_bounds_make_a_sound_of_bounded_length(
 
 
 @pytest.mark.parametrize(
-    "name", ["bell", "cricket", "cuckoo", "curlew", "drop", "frog", "owl", "peeper"]
+    "name",
+    [
+        "bell",
+        "cricket",
+        "cuckoo",
+        "curlew",
+        "drop",
+        "frog",
+        "marimba",
+        "owl",
+        "peeper",
+    ],
 )
 def test_a_voice_with_a_pitch_follows_the_one_it_is_given(name):
     low, default = PARAMS[name]["pitch_hz"].low, PARAMS[name]["pitch_hz"].default
@@ -99,13 +111,18 @@ def test_a_voice_with_a_pitch_follows_the_one_it_is_given(name):
         ("curlew", 950, 2300),
         ("drop", 750, 2300),
         ("frog", 550, 2300),
+        ("hooves", 80, 900),
+        ("marimba", 250, 2300),
         ("owl", 280, 450),
+        ("pod", 900, 4600),
+        ("raven", 180, 2600),
+        ("whit", 1000, 2000),
         ("peeper", 1800, 2600),
         ("pulse", 200, 600),
         ("rustle", 900, 4200),
         ("songbird", 1500, 4000),
         ("stone", 1200, 4200),
-        ("thunder", 60, 700),
+        ("thunder", 60, 1000),
         ("woodpecker", 380, 4500),
     ],
 )
@@ -179,6 +196,62 @@ def test_a_bell_has_no_harmonic_series():
         assert power[near].max() > 10 * power[harmonic].max()
 
 
+def rise_octaves(samples):
+    """How far a sound's strongest pitch rises from its first half to its second."""
+    heard = samples[np.flatnonzero(envelope(samples, 0.02) > 0.1 * samples.max())]
+    first, second = np.array_split(heard, 2)
+    low, high = (strongest_hz(np.pad(half, (0, RATE_HZ))) for half in (first, second))
+    return np.log2(high / low)
+
+
+@pytest.mark.parametrize(
+    ("name", "rising", "falling"),
+    [
+        ("bell", {"second": 1.4}, {"second": 0.75}),
+        ("cuckoo", {"third": 1.23}, {"third": 0.8}),
+        ("curlew", {}, {"mirror": 1}),
+        ("frog", {"slide_semitones": 6}, {"slide_semitones": -6}),
+        ("marimba", {"step_semitones": 5}, {"step_semitones": -5}),
+    ],
+)
+def test_a_sound_rises_or_falls_as_it_is_told(name, rising, falling):
+    for seed in range(3):
+        assert rise_octaves(made(name, seed, **rising)) > 0.15
+        assert rise_octaves(made(name, seed, **falling)) < -0.15
+
+
+def test_a_song_that_is_mirrored_is_the_same_song_from_its_end():
+    there, back = (made("songbird", 1, individual=7, mirror=turn) for turn in (0, 1))
+    length = frames(0.55)  # the echo of a place comes after the song, either way
+    there, back = (np.abs(np.fft.rfft(song[:length])) for song in (there, back))
+    assert np.corrcoef(there, back)[0, 1] > 0.9
+
+
+def middle_s(samples):
+    power = np.cumsum(samples**2)
+    return np.searchsorted(power, power[-1] / 2) / RATE_HZ
+
+
+@pytest.mark.parametrize("name", ["thunder", "hooves"])
+def test_what_is_mirrored_comes_nearer_instead_of_going_away(name):
+    for seed in range(3):
+        assert middle_s(made(name, seed, mirror=1)) > middle_s(made(name, seed)) + 0.15
+
+
+@pytest.mark.parametrize(
+    ("name", "param", "how_many"),
+    [("raven", "croaks", 2), ("hooves", "bounds", 2), ("whit", "notes", 3)],
+)
+def test_a_sound_of_more_parts_is_longer(name, param, how_many):
+    one, more = (len(made(name, **{param: count})) for count in (1, how_many))
+    assert more > one + 0.1 * RATE_HZ
+
+
+def test_a_pod_throws_as_many_seeds_as_it_is_told():
+    few, many = (made("pod", 3, seeds=count)[frames(0.14) :] for count in (2, 16))
+    assert np.sum(many**2) > 2 * np.sum(few**2)
+
+
 def test_what_the_theme_leaves_open_is_filled_by_defaults():
     known = PARAMS["drop"]
     assert filled({"rise": 2.0}, known) == {
@@ -192,6 +265,19 @@ def test_noise_keeps_to_its_band_and_has_unit_power():
     frequency, power = spectrum(samples * np.hanning(RATE_HZ))
     outside = power[(frequency < 330) | (frequency > 1500)].sum()
     assert outside / power.sum() < 1e-6
+    assert np.mean(samples**2) == pytest.approx(1.0)
+
+
+def test_hiss_falls_off_on_both_sides_and_has_unit_power():
+    samples = hiss(np.random.default_rng(1), RATE_HZ, 4000.0, below_db=6.0, above_db=12)
+    frequency, power = spectrum(samples)
+
+    def level_db(hz):
+        near = (frequency > 0.75 * hz) & (frequency < 1.15 * hz)
+        return 10 * np.log10(power[near].mean())
+
+    assert level_db(10000) - level_db(20000) == pytest.approx(12, abs=1)
+    assert level_db(1000) - level_db(500) == pytest.approx(6, abs=1)
     assert np.mean(samples**2) == pytest.approx(1.0)
 
 

@@ -9,7 +9,7 @@ liquid sounds): one of radius r metres rings at about 3/r Hz and decays at
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from peep.sound.engine import SAMPLE_RATE_HZ
 from peep.sound.synthesis.frogs import frog
+from peep.sound.synthesis.glass import goblet
 from peep.sound.synthesis.insects import cricket
 from peep.sound.synthesis.tools import Floats
 
@@ -83,6 +84,18 @@ def croaks(rng: np.random.Generator, count: int, params: Mapping[str, float]) ->
         return _fitted(frog(rng, {**own, **params}), len(t_s), rng)
 
     return _row(croak, count, 24_000, rng)
+
+
+def shards(rng: np.random.Generator, notes: Sequence[int]) -> Grains:
+    """Return touches of thin glass, each at one of some notes of the glass chord."""
+
+    def shard(t_s: Floats, rng: np.random.Generator) -> Floats:
+        # The higher, the sooner it is still: some 200 periods, whatever its size.
+        number = float(rng.choice(notes))
+        ring_s = {"ring_s": min(0.3, 1.5 / number)}
+        return _fitted(goblet(rng, {"note": number, **ring_s}), len(t_s), rng)
+
+    return _row(shard, 64, 24_000, rng)
 
 
 def waves(rng: np.random.Generator) -> Grains:

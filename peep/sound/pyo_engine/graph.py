@@ -169,4 +169,8 @@ def _positive(seed: int) -> int:
 
 
 def _recording(array: NDArray[np.float32]) -> Recording:
-    return Recording(pyo.DataTable(len(array), init=array.tolist()), array)
+    # A copying reader would begin again before the end of the last block.
+    table = pyo.DataTable(-(-len(array) // BLOCK_FRAMES) * BLOCK_FRAMES)
+    # By no name: a view that outlives its table ends the process. A list takes longer.
+    np.asarray(table.getBuffer())[: len(array)] = array
+    return Recording(table, array)

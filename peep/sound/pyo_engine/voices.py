@@ -1,11 +1,15 @@
 """Voices: what a one-shot sounds on. Built at boot, only set and triggered later.
 
 A voice reads one table at a time, once for both sides, and starts at the beginning of
-a block. Where it is cut off, because another sound takes its place or it is stopped,
-what it would have sounded in the next 15 ms is its *tail*: read by numpy, faded out,
-and added after pyo (tails.py). So a voice needs neither a second reader nor an
-envelope, which would cost as much as the reading itself for all the time that nothing
-is cut off. Gains are set only while a voice is silent: pyo applies them as a step.
+a block. It has two readers: what sounds as it was made is copied sample by sample; what
+sounds a shade higher or lower is read in straight lines between the samples, which
+takes six times as long.
+
+Where a voice is cut off, because another sound takes its place or it is stopped, what
+it would have sounded in the next 15 ms is its *tail*: read by numpy, faded out, and
+added after pyo (tails.py). So it needs no second pair of readers and no envelope, which
+would cost as much as the reading itself for all the time that nothing is cut off. Gains
+are set only while a reader is silent: pyo applies them as a step.
 
 A voice that does not sound is stopped, and a stopped pyo object costs nothing.
 """
@@ -29,7 +33,7 @@ Gains = tuple[float, float]
 
 
 class Recording(NamedTuple):
-    """A sound as pyo reads it, and the same as an array."""
+    """A sound as pyo reads it, silent to the end of its last block, and as an array."""
 
     table: pyo.DataTable
     array: NDArray[np.float32]
@@ -51,26 +55,48 @@ class Tail(NamedTuple):
     bus: Bus
 
 
+class Reader:
+    """An object of pyo that reads a table, left and right of it, at rest."""
+
+    def __init__(self, table: pyo.TableScan | pyo.TableRead) -> None:
+        self.table = table
+        # pyo computes in order of making: these after the table.
+        self._sides = pyo.Sig([table, table], mul=[0.0, 0.0])
+        self.stop()
+
+    def play(self, take: Take) -> None:
+        """Begin, at the beginning."""
+        self._sides.setMul(list(take.gains))
+        self.table.setTable(take.recording.table)
+        self.table.reset()
+        self.table.play()
+        self._sides.out(take.bus * CHANNELS)
+
+    def stop(self) -> None:
+        """Rest, which costs nothing."""
+        self._sides.stop()
+        self.table.stop()
+
+
 class Voice:
-    """A reader of one table, and where in time it is."""
+    """Reads one table at a time, and knows where in time it is."""
 
     def __init__(self, nothing: Recording) -> None:
-        self._reader = pyo.TableRead(nothing.table, loop=0)
-        # pyo computes in order of making: these after the reader.
-        self._sides = pyo.Sig([self._reader, self._reader], mul=[0.0, 0.0])
-        self._rest()
+        self._copies = Reader(pyo.TableScan(nothing.table))
+        self._shades = Reader(pyo.TableRead(nothing.table, loop=0))
         self._take = Take(nothing, (0.0, 0.0))
         self._began = 0
         self._ends_at = 0
+        self._busy = False
 
     def play(self, take: Take, frame: int) -> Tail | None:
         """Sound it from now on; return the tail of what sounded until now, if any."""
         tail = self.stop(frame)
-        self._sides.setMul(list(take.gains))
-        self._reader.setTable(take.recording.table)
-        self._reader.setFreq(take.recording.table.getRate() * take.rate)
-        self._reader.play()
-        self._sides.out(take.bus * CHANNELS)
+        if take.rate == 1.0:
+            self._copies.play(take)
+        else:
+            self._shades.table.setFreq(take.recording.table.getRate() * take.rate)
+            self._shades.play(take)
         self._take = take
         self._began = frame
         self._ends_at = frame + math.ceil(len(take.recording.array) / take.rate)
@@ -85,7 +111,7 @@ class Voice:
         take = self._take
         at = (frame - self._began + np.arange(_FADE_FRAMES)) * take.rate
         array = take.recording.array
-        # As pyo reads: in straight lines between samples.
+        # As pyo reads: in straight lines between the samples.
         left = at.astype(np.int64)
         padded = np.concatenate(
             (array[left[0] : left[-1] + 2], np.zeros(2, np.float32))
@@ -105,6 +131,5 @@ class Voice:
         return self._busy
 
     def _rest(self) -> None:
-        self._sides.stop()
-        self._reader.stop()
+        (self._copies if self._take.rate == 1.0 else self._shades).stop()
         self._busy = False

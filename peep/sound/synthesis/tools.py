@@ -133,6 +133,28 @@ def noise(
     return np.asarray(sounding / math.sqrt(float(np.mean(sounding**2))), np.float64)
 
 
+def hiss(
+    rng: np.random.Generator,
+    length: int,
+    centre_hz: float,
+    *,
+    below_db: float,
+    above_db: float,
+) -> Floats:
+    """Return noise of unit power that falls off from a centre, by so much an octave.
+
+    Nothing outdoors has edges: what is far is dull, not cut off.
+    """
+    size = fast_size(length)
+    frequency = np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE_HZ)
+    octaves = np.log2(np.maximum(frequency, 1.0) / centre_hz)
+    away = np.sqrt(octaves**2 + 0.25) - 0.5  # round at the top
+    fallen_db = away * np.where(octaves < 0.0, below_db, above_db)
+    spectrum = np.fft.rfft(rng.standard_normal(size)) * 10.0 ** (-fallen_db / 20.0)
+    sounding = np.fft.irfft(spectrum, size)[:length]
+    return np.asarray(sounding / math.sqrt(float(np.mean(sounding**2))), np.float64)
+
+
 def together(parts: Sequence[tuple[float, Floats]]) -> Floats:
     """Return the sum of sounds, each begun at its own second."""
     starts = [frames(onset_s) for onset_s, _ in parts]

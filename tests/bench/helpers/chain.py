@@ -1,6 +1,6 @@
 """Peep's chain under a load of voices: CPU seconds, for mix.py.
 
-python chain.py voices N SECONDS
+python chain.py voices N SECONDS SHADED
 python chain.py engine VOICES LAYERS SECONDS
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from peep.config.themes import load_theme
 from peep.mixer.commands import Bus, Level
+from peep.mixer.place import FIVE
 from peep.sound.buses import Buses
 from peep.sound.limiter import Limiter
 from peep.sound.master import Master
@@ -31,17 +32,19 @@ if TYPE_CHECKING:
 
 RATE_HZ, BLOCK = 48_000, 256
 TABLE_S = 3.0
+LEVEL = 0.001
 
 
 def table() -> np.ndarray:
-    """Return what every voice reads: noise."""
+    """Return what every voice reads: noise, so soft that hundreds need no limiter."""
     rng = np.random.default_rng(1)
-    return (0.05 * rng.standard_normal(round(TABLE_S * RATE_HZ))).astype(np.float32)
+    return (LEVEL * rng.standard_normal(round(TABLE_S * RATE_HZ))).astype(np.float32)
 
 
-def rates(voices: int) -> list[float]:
-    """Return how fast each voice reads."""
-    return [0.94 + 0.12 * k / voices for k in range(voices)]
+def rates(voices: int, *, shaded: bool = False) -> list[float]:
+    """Return how fast each voice reads: as of hosts in five zones, or none as made."""
+    shades = [zone.rate for zone in FIVE if not shaded or zone.rate != 1.0]
+    return [shades[k % len(shades)] for k in range(voices)]
 
 
 def pans(voices: int) -> list[float]:
@@ -49,13 +52,14 @@ def pans(voices: int) -> list[float]:
     return [-1 + 2 * k / voices for k in range(voices)]
 
 
-def sounding(voices: int) -> list[Voice]:
+def sounding(voices: int, *, shaded: bool = False) -> list[Voice]:
     """Return voices that have begun, and begin again whenever they end."""
     data = _recording(table())
     made = [Voice(data) for _ in range(voices)]
-    for voice, rate, pan in zip(made, rates(voices), pans(voices), strict=True):
+    of_each = zip(made, rates(voices, shaded=shaded), pans(voices), strict=True)
+    for voice, rate, pan in of_each:
+        voice._shades.table.setLoop(1)
         voice.play(Take(data, _gains(-12.0, pan), Bus.EVENTS, rate), 0)
-        voice._reader.setLoop(1)
     return made
 
 
@@ -69,10 +73,10 @@ def timed(block: Callable[[], object], seconds: float) -> float:
     return time.process_time() - begin
 
 
-def run_voices(voices: int, seconds: float) -> float:
+def run_voices(voices: int, seconds: float, *, shaded: bool) -> float:
     """Voices, buses, limiter and ring."""
     server, view = boot(1)
-    made = sounding(voices)
+    made = sounding(voices, shaded=shaded)
     buses, limiter, ring = Buses(), Limiter(), make_ring()
 
     def block() -> None:
@@ -114,8 +118,15 @@ def run_engine(voices: int, layers: int, seconds: float) -> float:
     return timed(lambda: ring.write(master.block()), seconds)
 
 
-if __name__ == "__main__":
-    job, *numbers = sys.argv[1:]
-    given = [*map(int, numbers[:-1]), float(numbers[-1])]
-    used = run_voices(*given) if job == "voices" else run_engine(*given)
+def main() -> None:
+    """Do a job, and say what it took."""
+    job, first, second, third = sys.argv[1:]
+    if job == "voices":
+        used = run_voices(int(first), float(second), shaded=third == "shaded")
+    else:
+        used = run_engine(int(first), int(second), float(third))
     sys.stdout.write(f"{used}\n")
+
+
+if __name__ == "__main__":
+    main()
