@@ -7,7 +7,7 @@ loop here watches whether blocks are pulled, and does not wait for a closing.
 What a card holds in reserve is heard as delay, and is what there is to play while the
 machine stands still: a host of virtual machines may take away a guest's processors, or
 its pages, for 40 ms and more, whatever priority one has. So it is small at first, and
-grows where it has not sufficed twice within ten minutes.
+grows where it has not sufficed three times within ten minutes.
 """
 
 import math
@@ -40,7 +40,7 @@ _STEP_MS = 5
 RESERVE_MS = 40
 _MORE_MS = 40
 _MOST_MS = 200  # more is a delay that one notices
-_AGAIN_S = 600.0
+_TORN_TIMES, _AGAIN_S = 3, 600.0
 _LOOK_S = 0.2
 _STALLED_LOOKS = 3
 _RETRY_S = 1.0  # looking takes 5 ms; so a card is back within two seconds
@@ -140,16 +140,16 @@ class Reserve:
 
     def __init__(self) -> None:
         self.ms = RESERVE_MS
-        self._torn_at: float | None = None
+        self._torn_at: list[float] = []
 
     def torn(self, now: float) -> bool:
         """Note that there was a gap; say whether the reserve is larger from now on."""
-        again = self._torn_at is not None and now - self._torn_at < _AGAIN_S
-        self._torn_at = now
-        if not again or self.ms >= _MOST_MS:
+        self._torn_at = [at for at in self._torn_at if now - at < _AGAIN_S]
+        self._torn_at.append(now)
+        if len(self._torn_at) < _TORN_TIMES or self.ms >= _MOST_MS:
             return False
         self.ms += _MORE_MS
-        self._torn_at = None
+        self._torn_at.clear()
         return True
 
 

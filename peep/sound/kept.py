@@ -45,8 +45,8 @@ def keep(fd: int, samples: Samples) -> None:
 
 
 def has_kept(fd: int) -> bool:
-    """Say whether anything was kept yet, or at least begun to be."""
-    return os.fstat(fd).st_size > 0
+    """Say whether `kept` will return something."""
+    return any(os.pread(fd, _LENGTH.size, 0))
 
 
 def kept(fd: int) -> Samples | None:

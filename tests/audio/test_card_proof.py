@@ -167,20 +167,20 @@ def test_after_the_sound_server_was_killed_and_started_all_sounds_again(
     assert strokes(pulse, engine, arrays) >= 4
 
 
-def test_a_card_that_was_torn_twice_is_opened_again_and_holds_more(pulse, live):
+def test_a_card_that_was_torn_thrice_is_opened_again_and_holds_more(pulse, live):
     pulse.start()
     engine = live()
     played(engine, SETTLING_S + 1.0)
     process = psutil.Process(engine._process.pid)
     before, reserve_ms = streams(pulse), held_ms(pulse)
-    for _ in range(TRIES):
+    for _ in range(2 * TRIES):
         process.suspend()
         select.select([], [], [], 0.3)
         process.resume()
         played(engine, 2.5)  # what is opened anew is looked at after a second
         if streams(pulse) != before:
             break
-    assert engine.meters().underruns >= 2
+    assert engine.meters().underruns >= 3
     assert len(streams(pulse) - before) == 1
     assert held_ms(pulse) > reserve_ms
     assert engine.failure() is None

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peep.sound.engine import BLOCK_FRAMES, SAMPLE_RATE_HZ
-from peep.sound.kept import keep, kept, make_keeper
+from peep.sound.kept import has_kept, keep, kept, make_keeper
 from peep.sound.ring import RING_FRAMES, Ring, make_ring
 from peep.sound.samples import Samples
 from peep.theme import SoundBank, Variant
@@ -98,7 +98,9 @@ def test_samples_are_kept_as_they_were_made():
     )
     fd = make_keeper()
     assert kept(fd) is None
+    assert not has_kept(fd)
     keep(fd, samples)
+    assert has_kept(fd)
     again = kept(fd)
     assert again is not None
     assert again.bank == samples.bank
@@ -112,4 +114,5 @@ def test_samples_that_were_not_kept_to_the_end_are_made_again():
     fd = make_keeper()
     os.pwrite(fd, bytes(8) + b"half a table", 0)
     assert kept(fd) is None
+    assert not has_kept(fd)
     os.close(fd)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from listening import false_alerts, releases, traffic
 from listening.judging import (
-    ALERT_CAUTION,
-    CAUTION,
+    ALERTS,
+    CHIRPS,
     Ear,
     judged,
     shuffled,
@@ -92,9 +92,9 @@ def listener(name: str, lengths: Lengths = LENGTHS) -> Ear:
     loud = _performed(storm, it, lengths.train_storm, TRAINING_SEED + 1)
     in_calm = judged(Ear(repertoire, {}), quiet, known)
     in_storm = judged(Ear(repertoire, {}), loud, traffic.alerts(known))
-    least = {name: threshold([score], CAUTION) for name, score in in_calm.items()}
+    least = {name: threshold([score], CHIRPS) for name, score in in_calm.items()}
     for alert, score in in_storm.items():
-        least[alert] = threshold([in_calm[alert], score], ALERT_CAUTION)
+        least[alert] = threshold([in_calm[alert], score], ALERTS)
     return Ear(repertoire, least)
 
 

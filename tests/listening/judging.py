@@ -25,9 +25,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHUFFLES = 20
-# Between what is surely false and what is surely true (0…1): the price of a false alert
-# is higher than that of a false chirp.
-CAUTION, ALERT_CAUTION = 0.5, 0.75
+
+
+class Care(NamedTuple):
+    """How careful a listener is: what a false one costs in true ones that are missed.
+
+    `caution`: where to stand between what is surely false and surely true, 0…1.
+    """
+
+    price: float
+    caution: float
+
+
+CHIRPS = Care(1.0, 0.5)
+ALERTS = Care(100.0, 0.75)  # one false alert a day is too many already
 
 
 class Ear(NamedTuple):
@@ -47,10 +58,10 @@ def sureness(found: Found) -> float:
     return found.fit * found.evidence
 
 
-def threshold(told: Collection[Score], caution: float) -> float:
-    """Return how sure to be of a sound: so that the fewest mistakes are made.
+def threshold(told: Collection[Score], care: Care) -> float:
+    """Return how sure to be of a sound: so that mistakes cost least.
 
-    Within the range that makes as few it lies at `caution`, in decibels.
+    Within the range that costs as little it lies at `caution`, in decibels.
     """
     true = np.sort([sureness(one) for score in told for one in score.right])
     false = np.array([sureness(one) for score in told for one in score.wrong])
@@ -58,13 +69,13 @@ def threshold(told: Collection[Score], caution: float) -> float:
     steps = np.unique([floor, *true, *false])
     steps = np.append(steps, 2 * steps[-1])  # surer than of anything
     # To be as sure as a step: what lies below it is let go.
-    mistakes = [(true < step).sum() + (false >= step).sum() for step in steps]
-    first = last = int(np.argmin(mistakes))
-    while last + 1 < len(steps) and mistakes[last + 1] == mistakes[first]:
+    costs = [(true < step).sum() + care.price * (false >= step).sum() for step in steps]
+    first = last = int(np.argmin(costs))
+    while last + 1 < len(steps) and costs[last + 1] == costs[first]:
         last += 1
     low = float(steps[first - 1]) if first else floor
     return math.exp(
-        (1 - caution) * math.log(low) + caution * math.log(float(steps[last]))
+        (1 - care.caution) * math.log(low) + care.caution * math.log(steps[last])
     )
 
 

@@ -200,10 +200,43 @@ def test_more_states_than_a_datagram_holds_go_into_several():
 
 
 def test_datagrams_of_usual_events_are_well_filled():
-    event = Event(name="ssh.login-failed", family="refusal", text="x" * 120, origin=7)
-    bodies = list(pack([Born(event, 0.0)] * 1000, 1.0, 30, sealed=True))
+    event = Event(
+        name="ssh.login-failed",
+        family="refusal",
+        instance="192.0.2.7",
+        text="x" * 120,
+        origin=2**62,
+        serial=10**6,
+    )
+    bodies = list(pack([Born(event, 0.0)] * 1000, 0.05, 30, sealed=True))
     sizes = [len(wire.encode(wire.Header(b"s" * 8), body)) for body in bodies]
-    assert min(sizes[:-1]) > packets.MAX_DATAGRAM_BYTES - 2 * 160
+    assert min(sizes[:-1]) > packets.MAX_DATAGRAM_BYTES - 16 - 160
+
+
+@pytest.mark.parametrize("every_soft", [1, 3, 1000])
+@pytest.mark.parametrize("every_again", [1, 1000])
+@pytest.mark.parametrize(("kinds", "origins"), [(1, 1), (1, 999), (999, 1), (999, 999)])
+def test_however_many_of_a_thing_there_are_they_fit(
+    kinds, origins, every_again, every_soft
+):
+    for length in range(4, 44):  # so that one of them leaves no byte unused
+        made = []
+        for n in range(1, 100):
+            name, pan, gain_db = f"n{n % kinds:0{length}}", -1.0, -60.0
+            event = Event(
+                name=name,
+                family="",
+                pan=pan,
+                gain_db=gain_db,
+                origin=2**62 + n % origins,
+                serial=2**32 - 1,
+            )
+            state = State(name=name, value=1.0, pan=pan, gain_db=gain_db)
+            signal = event if n % every_soft else state
+            made.append(Born(signal, 0.0, again=n % every_again == 0))
+        for body in pack(made, 0.1, 86_400):
+            data = wire.encode(wire.Header(b"s" * 8), body)
+            assert len(data) + 16 <= packets.MAX_DATAGRAM_BYTES
 
 
 @given(st.lists(signals, max_size=120))

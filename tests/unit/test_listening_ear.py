@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listening import releases, spectra
 from listening.classic import EXPIRY_S, LONE_GAIN, QUEUE, VOICES, Voices, Wanted
-from listening.judging import Ear, passing, shuffled, sureness, threshold
+from listening.judging import Care, Ear, passing, shuffled, sureness, threshold
 from listening.matching import COLLAR_S, Onset, Score, f1, pairs, scores, total
 from listening.reading import STEP, Heard, fitted, noticed, partial_rank
 from listening.repertoire import learned
@@ -20,6 +20,7 @@ from listening.table import at_least
 from peep.sound.engine import SAMPLE_RATE_HZ as RATE_HZ
 
 SECONDS = 12
+EVEN = Care(1.0, 0.5)
 SOUNDS = ("whistle", "rattle", "gong")
 
 
@@ -199,18 +200,24 @@ def scored(right, wrong):
 
 def test_to_be_sure_is_between_the_false_and_the_true():
     told = [scored([1000.0, 2000.0], [50.0]), scored([900.0], [])]
-    low, high = threshold(told, 0.5), threshold(told, 0.75)
+    low, high = threshold(told, EVEN), threshold(told, Care(1.0, 0.75))
     assert 50.0 < low < high < 900.0
     assert low == pytest.approx(math.sqrt(50.0 * 900.0))
 
 
 def test_one_true_sound_is_given_up_for_two_false_ones():
-    least = threshold([scored([100.0, 1000.0], [200.0, 300.0])], 0.5)
+    least = threshold([scored([100.0, 1000.0], [200.0, 300.0])], EVEN)
     assert 300.0 < least < 1000.0
 
 
+def test_no_true_sound_is_worth_a_false_one_where_that_is_dear():
+    right, wrong = [100.0, 150.0, 200.0, 1000.0], [300.0]
+    assert threshold([scored(right, wrong)], EVEN) < 100.0
+    assert threshold([scored(right, wrong)], Care(100.0, 0.5)) > 300.0
+
+
 def test_what_was_never_heard_needs_more_than_all_that_was_false():
-    assert threshold([scored([], [500.0])], 0.5) > 500.0
+    assert threshold([scored([], [500.0])], EVEN) > 500.0
 
 
 @given(
@@ -221,7 +228,7 @@ def test_no_other_least_makes_fewer_mistakes(right, wrong):
         return sum(one < least for one in right) + sum(one >= least for one in wrong)
 
     # A hair's breadth off, for what is rounded.
-    least = threshold([scored(right, wrong)], 0.5) * (1 - 1e-12)
+    least = threshold([scored(right, wrong)], EVEN) * (1 - 1e-12)
     tried = [0.0, *right, *(one * 1.0001 for one in (*right, *wrong))]
     assert mistakes(least) <= min(mistakes(one) for one in tried)
 

@@ -31,7 +31,9 @@ def test_lines_know_their_source_offset_and_time():
     assert splitter.offset == 114
 
 
-@pytest.mark.parametrize("rest", [b"", b"\n", b"\nrest", b"rest\n"])
+@pytest.mark.parametrize(
+    "rest", [b"", b"\n", b"\nrest", b"rest\n", b"\n" * MAX_LINES + b"rest"]
+)
 def test_a_block_of_many_lines_is_taken_some_lines_at_a_time(rest):
     some = b"\n" * MAX_LINES
     assert some_lines(some + rest) == some
@@ -47,6 +49,15 @@ def test_a_partial_last_line_waits_for_its_rest():
     assert splitter.finish() == [LogLine("a.log", 4, b"tw")]
     assert splitter.finish() == []
     assert splitter.feed(b"new\n") == [LogLine("a.log", 6, b"new")]
+
+
+def test_the_end_of_a_line_may_come_in_two_blocks():
+    splitter = LineSplitter("a.log")
+    assert splitter.feed(b"one\r") == []
+    assert splitter.feed(b"\ntwo\n") == [
+        LogLine("a.log", 0, b"one"),
+        LogLine("a.log", 5, b"two"),
+    ]
 
 
 def test_nul_and_invalid_utf_8_are_bytes_like_others():

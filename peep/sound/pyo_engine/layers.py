@@ -14,14 +14,14 @@ from peep.sound.pyo_engine.layers_life import crickets, frogs
 from peep.sound.pyo_engine.layers_water import rain, stream, surf
 
 RECIPES: Mapping[str, Recipe] = {
-    "bottles": Recipe(bottles, level_db=(-13.1, -12.6, -13.7, -14.5, -15.3)),
+    "bottles": Recipe(bottles, level_db=(-11.9, -11.0, -10.7, -11.2, -11.8)),
     "crickets": Recipe(crickets, level_db=(-14.5, -13.8, -13.7, -13.3, -12.7)),
     "frogs": Recipe(frogs, level_db=(-10.5, -12.0, -12.3, -12.2, -11.7)),
-    "harmonica": Recipe(harmonica, level_db=(-34.2, -32.6, -30.4, -27.7, -25.4)),
+    "harmonica": Recipe(harmonica, level_db=(-34.8, -32.6, -30.6, -28.5, -26.6)),
     "hum": Recipe(hum, level_db=(-22.3, -22.5, -21.9, -21.3, -20.7)),
     "leaves": Recipe(leaves, level_db=(-10.2, -13.8, -15.9, -17.6, -19.3)),
     "rain": Recipe(rain, level_db=(-11.3, -12.6, -13.3, -14.2, -15.3)),
-    "shards": Recipe(shards, level_db=(-13.5, -12.4, -12.5, -12.6, -12.4)),
+    "shards": Recipe(shards, level_db=(-13.5, -12.4, -12.6, -12.7, -12.5)),
     "stream": Recipe(stream, level_db=(-7.1, -7.5, -8.6, -10.5, -12.5)),
     "surf": Recipe(surf, level_db=(-13.2, -12.3, -12.9, -13.8, -15.1)),
     "wind": Recipe(wind, level_db=(-3.1, -8.4, -12.1, -14.4, -16.9)),

@@ -17,11 +17,11 @@ from peep.sound.synthesis.tuned import hz
 # Notes of each register, and how loud it is bowed at the five values.
 _REGISTERS: tuple[tuple[tuple[int, ...], Curve], ...] = (
     ((4, 5, 6), (0.5, 0.5, 0.46, 0.4, 0.34)),
-    ((8, 9, 10, 12), (0.06, 0.15, 0.24, 0.28, 0.28)),
-    ((16, 18, 24), (0.01, 0.03, 0.08, 0.16, 0.24)),
+    ((8, 9, 10, 12), (0.05, 0.13, 0.24, 0.33, 0.4)),
+    ((16, 18, 24), (0.0, 0.01, 0.04, 0.08, 0.13)),
 )
 _ASTRAY = 0.003  # of the pitch: 5 cents
-_BOTTLES = (5, 6, 8, 12, 20)
+_BOTTLES = (8, 10, 12, 16, 20)
 
 
 def harmonica(layer: Layer) -> pyo.PyoObject:
@@ -34,7 +34,7 @@ def harmonica(layer: Layer) -> pyo.PyoObject:
         for number, note in enumerate(notes):
             paces = [0.9 + 0.13 * number, 1.15 - 0.11 * number]
             pace = layer.keep(pyo.Sig(haste, mul=paces))
-            bowing = layer.keep(pyo.Randi(min=0.15, max=1.0, freq=pace))
+            bowing = layer.keep(pyo.Randi(min=0.4, max=1.0, freq=pace))
             smooth = layer.keep(pyo.Tone(bowing, freq=1.2, mul=level))
             pitch_hz = hz(note)
             strays = layer.keep(
@@ -54,17 +54,17 @@ def shards(layer: Layer) -> pyo.PyoObject:
     """Shards of glass on threads in a draught: single ones, then a shower."""
     low = scattered(
         layer,
-        grains.shards(layer.rng, (8, 9, 10, 12)),
-        density=layer.control((4.5, 6.0, 8.0, 10.5, 13.5)),
+        grains.shards(layer.rng, (10, 12, 16)),
+        density=layer.control((3.5, 5.5, 9.0, 15.0, 25.0)),
         pitches=(0.998, 1.002),
-        level=layer.control((0.22, 0.21, 0.19, 0.17, 0.15)),
+        level=layer.control((0.24, 0.22, 0.18, 0.14, 0.11)),
     )
     high = scattered(
         layer,
-        grains.shards(layer.rng, (16, 20, 24, 32, 36)),
-        density=layer.control((1.8, 4.5, 10.0, 20.0, 38.0)),
+        grains.shards(layer.rng, (18, 20, 24, 32, 36)),
+        density=layer.control((1.2, 4.0, 11.0, 27.0, 60.0)),
         pitches=(0.998, 1.002),
-        level=layer.control((0.11, 0.13, 0.15, 0.16, 0.16)),
+        level=layer.control((0.11, 0.13, 0.15, 0.155, 0.15)),
     )
     draught = layer.keep(pyo.Biquad(air(layer), freq=1400, q=0.5, type=2, mul=0.006))
     return mixed(layer, [apart(layer, [low, high]), draught], lowest_hz=250)
@@ -73,7 +73,7 @@ def shards(layer: Layer) -> pyo.PyoObject:
 def bottles(layer: Layer) -> pyo.PyoObject:
     """Breath across bottles: air that takes on a pitch, fuller the harder it blows."""
     noise = air(layer)
-    blowing = layer.control((0.03, 0.05, 0.09, 0.15, 0.25))
+    blowing = layer.control((0.06, 0.1, 0.16, 0.25, 0.38))
     parts: list[pyo.PyoObject] = []
     for number, note in enumerate(_BOTTLES):
         breath = layer.keep(
@@ -88,5 +88,5 @@ def bottles(layer: Layer) -> pyo.PyoObject:
         parts.append(
             layer.keep(pyo.Biquad(noise, freq=hz(note), q=28, type=2, mul=spoken))
         )
-    hiss = layer.keep(pyo.Biquad(noise, freq=1700, q=0.6, type=2, mul=blowing))
+    hiss = layer.keep(pyo.Biquad(noise, freq=2200, q=0.6, type=2, mul=blowing))
     return mixed(layer, [*parts, hiss], lowest_hz=250)

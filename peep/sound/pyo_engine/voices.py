@@ -68,7 +68,6 @@ class Reader:
         """Begin, at the beginning."""
         self._sides.setMul(list(take.gains))
         self.table.setTable(take.recording.table)
-        self.table.reset()
         self.table.play()
         self._sides.out(take.bus * CHANNELS)
 
