@@ -79,8 +79,8 @@ def cost(server: Server, listeners: int, seconds: float) -> float:
     return used
 
 
-def lag(server: Server, seconds: float) -> tuple[float, float, list[float]]:
-    """Return median lag and likeness, and all lags."""
+def lag(server: Server, seconds: float) -> tuple[list[float], list[float]]:
+    """Return the lags of what was like the engine's sound, and how like all was."""
     pulse = Pulse()
     pulse.start()
     engine = Engine(server)
@@ -97,8 +97,7 @@ def lag(server: Server, seconds: float) -> tuple[float, float, list[float]]:
     pulse.close()
     found = lags_s(sound, engine_began, recording, began)
     lags = [one for one, like in found if like > 0.8]
-    likes = [like for _, like in found]
-    return statistics.median(lags), statistics.median(likes), lags
+    return lags, [like for _, like in found]
 
 
 def keep_sounding(server: Server, over: threading.Event) -> None:
@@ -137,7 +136,7 @@ def main() -> None:
                 told = ", ".join(f"{n}: {f[-1]:.2%}" for n, f in costs.items())
                 say(f"run {run + 1}, of a core by listeners: {told}")
             ratios = [ten / one for one, ten in zip(costs[1], costs[10], strict=True)]
-            late_s, like, lags = lag(server, 60.0)
+            lags, likes = lag(server, 60.0)
         finally:
             over.set()
             busy.join()
@@ -146,12 +145,13 @@ def main() -> None:
             f"{count} listeners: {statistics.median(found):.2%} of a core "
             f"({min(found):.2%} to {max(found):.2%})"
         )
-    growth = statistics.median(ratios)
+    growth, late_s = statistics.median(ratios), statistics.median(lags)
     say(f"ten ÷ one: {growth:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
     say(
         f"the page is {1000 * late_s:.0f} ms behind the engine (median of "
-        f"{len(lags)}, {1000 * min(lags):.0f} to {1000 * max(lags):.0f}), "
-        f"alike {like:.3f}"
+        f"{len(lags)} of {len(likes)} parts, those that are like it, "
+        f"{1000 * min(lags):.0f} to {1000 * max(lags):.0f}); alike "
+        f"{statistics.median(likes):.3f}"
     )
     say(f"RATIO browser-cpu {ALLOWED_GROWTH / growth:.2f} 1")
     say(f"RATIO browser-lag {ALLOWED_LAG_S / late_s:.2f} 1")

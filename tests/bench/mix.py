@@ -9,10 +9,10 @@ Ours is the product's: its voices, buses, limiter and its ring, in one process w
 card. What sounds as it was made is copied (pyo's TableScan), the rest is read in
 straight lines between samples (TableRead). scsynth (Debian's supercollider-server)
 renders a score, its own start taken off: PlayBuf, which reads in cubic curves whatever
-the rate, under an envelope, for there a cut-off fades by that; ours fade their tails
-otherwise, and none is cut off here. (Phasor and BufRd, in straight lines, cost it
-more: `--plain`.) C is a loop per voice that copies or reads in straight lines, like
-ours. Beside it, ours with no voice as it was made.
+the rate (Phasor and BufRd, in straight lines, cost it about as much: `--plain`), under
+an envelope, for by that its voices would fade where they are cut off; ours fade by
+tails, and none is cut off here. C is a loop per voice that copies or reads in straight
+lines, like ours. Beside it, ours with no voice as it was made.
 
 From the seconds of CPU that so many voices take, a line (a base, and so much a voice)
 says how many would fill one second of CPU a second: these are compared, medians of

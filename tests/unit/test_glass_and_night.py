@@ -45,10 +45,13 @@ def rate_hz(samples, low_hz, high_hz):
 
 
 def onsets_s(samples, apart_s=0.04):
-    level = envelope(np.pad(samples, (480, 0)), 0.006)[:: frames(0.002)]
-    rising = (level[3:] > 1.4 * level[:-3]) & (level[3:] > 0.2 * level.max())
-    at = np.flatnonzero(rising) * 0.002
-    return at[np.append(True, np.diff(at) > apart_s)]  # noqa: FBT003 - the first is one
+    level = envelope(np.pad(samples, (480, 0)), 0.008)[:: frames(0.002)]
+    rising = (level[4:] > 1.5 * level[:-4]) & (level[4:] > 0.2 * level.max())
+    found: list[float] = []
+    for at_s in np.flatnonzero(rising) * 0.002:
+        if not found or at_s - found[-1] > apart_s:
+            found.append(at_s)
+    return found
 
 
 def cents_off(frequency):
@@ -129,11 +132,11 @@ def test_a_tubular_bell_has_the_modes_of_a_free_bar():
 
 @pytest.mark.parametrize(("over", "slowing"), [(0.5, 2.0), (2.0, 0.5)])
 def test_a_run_slows_as_it_falls_and_quickens_as_it_rises(over, slowing):
-    heard = made("run", over=over, slowing=slowing, knocks=6, run_s=0.9)
-    gaps = np.diff(onsets_s(heard))
+    heard = made("run", over=over, slowing=slowing, knocks=6, run_s=0.98)
+    gaps = np.diff(onsets_s(heard, 0.06))
     assert len(gaps) == 5
     assert (gaps[-1] > gaps[0]) == (slowing > 1)
-    first, last = heard[: frames(0.08)], heard[frames(0.92) : frames(1.0)]
+    first, last = heard[: frames(0.08)], heard[frames(1.0) : frames(1.08)]
     assert (strongest_hz(last, 300) > strongest_hz(first, 300)) == (over > 1)
 
 
@@ -191,7 +194,7 @@ def test_a_howl_slides_as_it_is_told(slide, falls):
 )
 def test_what_comes_several_times_is_heard_so_often(name, params, times):
     for seed in range(3):
-        assert len(onsets_s(made(name, seed, **params), 0.06)) == times
+        assert len(onsets_s(made(name, seed, **params), 0.07)) == times
 
 
 def test_a_woodcock_ends_its_round_with_a_tsip():

@@ -1,7 +1,6 @@
 """Outputs paced by the clock, and sound files."""
 
 import hashlib
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -269,9 +268,7 @@ def test_a_card_that_is_left_while_it_plays_fades_out_and_gets_nothing_more():
     pull = Pull(feed, ManualClock())
     generator = pull.blocks()
     pulled(generator, [480])
-    leaving = threading.Thread(target=pull.fade)
-    leaving.start()
-    leaving.join()  # it waits for the last of it, for a tenth of a second at most
+    pull.fade()  # it waits for the last of it, for a tenth of a second at most
     last = pulled(generator, [240])
     fed = np.concatenate(feed.pulled)[pull.frames - 240 : pull.frames]
     falling = np.linspace(1, 0, 240)[:, np.newaxis]

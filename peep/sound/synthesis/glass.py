@@ -80,6 +80,7 @@ CHIMES = {"note": note(20), "shards": Param(22.0, 4.0, 24.0)}
 _BAR = ((1.0, 1.0, 1.0), (3.0, 0.07, 0.2), (4.0, 0.32, 0.4), (9.2, 0.08, 0.12))
 _GOBLET = ((1.0, 1.0, 1.0), (2.32, 0.45, 0.5), (4.25, 0.25, 0.28), (6.63, 0.1, 0.14))
 _SOFT_HZ = 3800.0
+_DECAYS = 9.0  # e to the -9 is -78 dB: nothing is cut that could be heard
 _SHARDS = (1.0, 1.2, 1.6)  # times the lowest, in turn
 _CLATTER_S = 0.42  # no shard touches later
 
@@ -153,8 +154,10 @@ def _struck(
             (0.28, rng.uniform(1.5, 5.0) * rng.choice((-1.0, 1.0)), 0.7),
         ):
             phase = rng.uniform(0.0, 2.0 * math.pi)
-            wave = np.sin(2.0 * math.pi * (at_hz + off_hz) * time + phase)
-            ringing += share * strength * np.exp(-time / (lasts * ring * ring_s)) * wave
+            dying_s = lasts * ring * ring_s
+            heard = time[: frames(_DECAYS * dying_s)]
+            wave = np.sin(2.0 * math.pi * (at_hz + off_hz) * heard + phase)
+            ringing[: len(heard)] += share * strength * np.exp(-heard / dying_s) * wave
     # The head itself, and the felt or table beneath.
     head = noise(rng, length, 1.2 * pitch_hz, 3200.0) * strike(length, 0.002, 0.006)
     felt = noise(rng, length, 220.0, 500.0) * strike(length, 0.004, 0.018)
@@ -172,13 +175,13 @@ def _string(rng: np.random.Generator, pitch_hz: float, ring_s: float) -> Floats:
         stiff = 1.0 + 0.00008 * number**2
         level = abs(math.sin(math.pi * number * place)) / number**1.5
         phase = rng.uniform(0.0, 2.0 * math.pi)
+        dying_s = ring_s / number**0.9
+        heard = time[: frames(_DECAYS * dying_s)]
         # It swings across and towards the hand, which is not quite one pitch.
-        across = rng.uniform(0.4, 1.2)
-        for share, off_hz in ((0.75, 0.0), (0.25, across)):
-            wave = np.sin(
-                2.0 * math.pi * (number * pitch_hz * stiff + off_hz) * time + phase
-            )
-            ringing += share * level * np.exp(-time * number**0.9 / ring_s) * wave
+        for share, off_hz in ((0.75, 0.0), (0.25, rng.uniform(0.4, 1.2))):
+            at_hz = number * pitch_hz * stiff + off_hz
+            wave = np.sin(2.0 * math.pi * at_hz * heard + phase)
+            ringing[: len(heard)] += share * level * np.exp(-heard / dying_s) * wave
     finger = noise(rng, length, pitch_hz, 3.0 * pitch_hz) * strike(length, 0.002, 0.008)
     plucked = ringing * swell(length, 0.003, 0.0) + 0.08 * finger
     return plucked * swell(length, 0.0, 0.5 * duration_s)
