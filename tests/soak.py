@@ -28,6 +28,7 @@ import json
 import math
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -321,6 +322,14 @@ def soak(minutes: float, pulse: Pulse, home: Home) -> bool:
     # Both classes are its own, so that nobody else on this machine joins in.
     open_class = f"soak-{os.getpid()}"
     server = Server(home, "device", open_class)
+    try:
+        return _soak(minutes, pulse, server, open_class)
+    finally:
+        server.life.end(signal.SIGTERM)
+
+
+def _soak(minutes: float, pulse: Pulse, server: Server, open_class: str) -> bool:
+    home = server.home
     log = home.directory / "soak.log"
     log.write_text("")
     rules = home.directory / "rules.yaml"
@@ -353,7 +362,6 @@ def soak(minutes: float, pulse: Pulse, home: Home) -> bool:
             speaker.wait()
         listener.end()
         restarts = sum("the sound is back" in line for _, line in server.life.said)
-    server.life.end(15)
     return _results(
         60 * minutes, heard, underruns, restarts, ear, listener, sizes, stalls
     )
@@ -477,6 +485,8 @@ def main() -> None:
     problem = missing()
     if problem is not None:
         sys.exit(problem)
+    # Ended from outside, it leaves nothing behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("the soak was ended"))
     # So that what strangers do on this machine counts less: all of it, alike.
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)

@@ -13,6 +13,7 @@ from peep.sound.samples import make_samples
 from peep.sound.synthesis import RECIPES
 from peep.sound.synthesis.tools import frames
 from peep.sound.synthesis.tuned import CHORD, ROOT_HZ, drawn_hz, hz
+from peep.theme import Theme
 
 NEAR_CENTS = 45.0  # a finger strays, and two modes of a glass are never quite alike
 WOOD = {"slit-drum", "run"}
@@ -64,27 +65,28 @@ THEME, DIRECTORY = load_theme("glass")
 TUNED = sorted(n for n, spec in THEME.sounds.items() if spec.recipe not in WOOD)
 
 
-@pytest.fixture(scope="module")
-def glass():
-    return make_samples(THEME, DIRECTORY)
+def forms(name):
+    alone = Theme(name="alone", seed=THEME.seed, sounds={name: THEME.sounds[name]})
+    return list(make_samples(alone, DIRECTORY).arrays.values())
+
+
+def share_in_chord(array):
+    frequency, power = spectrum(array)
+    return power[cents_off(frequency) < NEAR_CENTS].sum() / power.sum()
 
 
 @pytest.mark.parametrize("name", TUNED)
-def test_whatever_is_of_glass_or_string_lies_in_one_chord(glass, name):
-    for (sound, _), array in glass.arrays.items():
-        if sound == name:
-            frequency, power = spectrum(array)
-            inside = power[cents_off(frequency) < NEAR_CENTS].sum() / power.sum()
-            # Breath and felt are noise, and of no pitch.
-            assert inside > (0.75 if name.startswith("bottle") else 0.9)
+def test_whatever_is_of_glass_or_string_lies_in_one_chord(name):
+    for array in forms(name):
+        # Breath, palm and felt are noise, of which 0.3 would lie there, too.
+        assert share_in_chord(array) > (0.75 if name.startswith("bottle") else 0.8)
 
 
-def test_alerts_of_glass_are_wood_and_in_no_chord(glass):
+def test_alerts_of_glass_are_wood_and_in_no_chord():
     voicings = [*THEME.alerts.values(), THEME.events["peep.agent-lost"]]
     for sound in {voicing.sound for voicing in voicings}:
         assert THEME.sounds[sound].recipe in WOOD
-        frequency, power = spectrum(glass.arrays[sound, 0])
-        assert power[cents_off(frequency) < NEAR_CENTS].sum() / power.sum() < 0.75
+        assert max(share_in_chord(array) for array in forms(sound)) < 0.75
 
 
 def test_no_place_of_glass_is_a_shade_out_of_tune():
@@ -186,7 +188,6 @@ def test_a_howl_slides_as_it_is_told(slide, falls):
     ("name", "params", "times"),
     [
         ("beetle", {"taps": 5}, 5),
-        ("woodcock", {"croaks": 3}, 3),
         ("yap", {"yaps": 3}, 3),
         ("nightingale", {"swelling": 0}, 5),
         ("acorn", {"branches": 3}, 4),
@@ -195,6 +196,17 @@ def test_a_howl_slides_as_it_is_told(slide, falls):
 def test_what_comes_several_times_is_heard_so_often(name, params, times):
     for seed in range(3):
         assert len(onsets_s(made(name, seed, **params), 0.07)) == times
+
+
+def test_a_woodcock_croaks_in_pulses_and_as_often_as_it_is_told():
+    for croaks in (2, 3):
+        heard = np.pad(made("woodcock", croaks=croaks), 2400)
+        level = envelope(heard, 0.05)
+        above = level > 0.5 * level.max()
+        assert np.sum(above[1:] & ~above[:-1]) == croaks
+    assert rate_hz(made("woodcock")[: frames(0.08)], 50, 120) == pytest.approx(
+        78, abs=8
+    )
 
 
 def test_a_woodcock_ends_its_round_with_a_tsip():

@@ -19,10 +19,10 @@ RECIPES: Mapping[str, Recipe] = {
     "frogs": Recipe(frogs, level_db=(-10.5, -12.0, -12.3, -12.2, -11.7)),
     "harmonica": Recipe(harmonica, level_db=(-36.2, -34.0, -32.0, -29.9, -28.0)),
     "hum": Recipe(hum, level_db=(-22.3, -22.5, -21.9, -21.3, -20.7)),
-    "leaves": Recipe(leaves, level_db=(-10.2, -13.8, -15.9, -17.6, -19.3)),
+    "leaves": Recipe(leaves, level_db=(-7.7, -11.6, -14.1, -15.9, -17.7)),
     "rain": Recipe(rain, level_db=(-11.3, -12.6, -13.3, -14.2, -15.3)),
     "shards": Recipe(shards, level_db=(-13.0, -12.7, -12.9, -13.5, -13.7)),
     "stream": Recipe(stream, level_db=(-7.1, -7.5, -8.6, -10.5, -12.5)),
     "surf": Recipe(surf, level_db=(-13.2, -12.3, -12.9, -13.8, -15.1)),
-    "wind": Recipe(wind, level_db=(-3.1, -8.4, -12.1, -14.4, -16.9)),
+    "wind": Recipe(wind, level_db=(-3.3, -7.8, -11.1, -13.7, -15.4)),
 }

@@ -24,7 +24,7 @@ def wind(layer: Layer) -> pyo.PyoObject:
     body = layer.keep(pyo.Biquad(noise, freq=centre_hz, q=1.1, type=2, mul=power))
     depth = layer.keep(pyo.Sig(passing, mul=0.22))
     deep = layer.keep(pyo.Biquad(noise, freq=240, q=0.6, type=0, mul=depth))
-    rush = layer.keep(pyo.Pow(passing, 2.6, mul=0.35))
+    rush = layer.keep(pyo.Pow(passing, 2.6, mul=0.2))
     high = layer.keep(pyo.Biquad(noise, freq=2300, q=0.5, type=2, mul=rush))
 
     # Two edges that sing only when it blows, the right one later.
@@ -40,7 +40,7 @@ def wind(layer: Layer) -> pyo.PyoObject:
         grains.rustles(layer.rng),
         density=layer.keep(pyo.Pow(later, 2.0, mul=420.0)),
         pitches=(0.75, 1.25),
-        level=layer.control((0.023, 0.041, 0.059, 0.082, 0.1)),
+        level=layer.control((0.013, 0.023, 0.033, 0.046, 0.056)),
     )
     return mixed(
         layer, [body, deep, high, whistles, apart(layer, [rustling])], lowest_hz=60
@@ -51,14 +51,17 @@ def leaves(layer: Layer) -> pyo.PyoObject:
     """Leaves: single ones that tick, and in gusts the hush of a whole tree."""
     gusts = _gusts(layer)
     mean = layer.control((0.16, 0.28, 0.42, 0.58, 0.76))
-    swing = layer.control((0.1, 0.15, 0.2, 0.24, 0.27))
+    swing = layer.control((0.06, 0.09, 0.11, 0.125, 0.135))
     passing = _speed(layer, gusts, (0.05, 0.65), mean, swing)
     noise = air(layer)
     # The crown answers late and evenly, its edges at once.
-    hush = layer.keep(pyo.Pow(passing, 2.4, mul=0.5))
+    hush = layer.keep(pyo.Pow(passing, 2.4, mul=0.4))
     crown = layer.keep(pyo.Biquad(noise, freq=1500, q=0.6, type=2, mul=hush))
-    rush = layer.keep(pyo.Pow(passing, 3.4, mul=0.8))
+    rush = layer.keep(pyo.Pow(passing, 3.4, mul=0.5))
     edges = layer.keep(pyo.Biquad(noise, freq=3600, q=0.7, type=2, mul=rush))
+    # The wood behind is many crowns, whose gusts make an even hush.
+    wood = layer.control((0.012, 0.035, 0.075, 0.14, 0.24))
+    behind = layer.keep(pyo.Biquad(noise, freq=2600, q=0.6, type=2, mul=wood))
     here = _speed(layer, gusts, (0.3,), mean, swing)
     few = layer.keep(pyo.Pow(here, 1.7, mul=480.0))
     near = scattered(
@@ -66,9 +69,9 @@ def leaves(layer: Layer) -> pyo.PyoObject:
         grains.rustles(layer.rng),
         density=few,
         pitches=(0.55, 1.2),
-        level=layer.control((0.16, 0.2, 0.24, 0.27, 0.29)),
+        level=layer.control((0.12, 0.15, 0.18, 0.2, 0.21)),
     )
-    return mixed(layer, [crown, edges, apart(layer, [near])], lowest_hz=300)
+    return mixed(layer, [behind, crown, edges, apart(layer, [near])], lowest_hz=300)
 
 
 def hum(layer: Layer) -> pyo.PyoObject:
