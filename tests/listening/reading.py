@@ -1,8 +1,9 @@
 """Reading the levels of layers from a mix, and judging what was read.
 
-*Features.* Of a window of WINDOW_S: quantiles of the level of each band, low ones, for
-events are above them; and how much the level changes from frame to frame. What is read
-is a linear function of them (ridge regression).
+*Features.* Of a window of WINDOW_S: quantiles of the level of each band; how much the
+level changes from frame to frame; and how much it moves in each of a few ranges of
+rate, by which rain is told from a stream and gusts from a hum. What is read is a smooth
+function of them: kernel ridge regression, the kernel a Gaussian of the distance.
 
 *Partial rank correlation.* Between a layer's true level and the one read, both ranked,
 with what the ranks of all others explain taken off both: a reader that only heard the
@@ -16,6 +17,7 @@ comes to half at best.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
 STEP = 0.2
 WINDOW_S = 4.0
 READ_EVERY_S = 0.5
-QUANTILES = (0.1, 0.3, 0.5, 0.7)
-PENALTY = 30.0  # of the ridge, in windows
+QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # low ones above all: events pass over them
+RATES_HZ = (0.4, 1.5, 4.0, 9.0, 25.0)  # edges of the ranges in which levels move
+PENALTY = 0.1  # of the ridge
+CLOSENESS = 0.05  # of the kernel: features that lie far apart have something in common
 RECENT_S = 2.0
-BEFORE_S = (8.0, 14.0)  # how long ago that is which is compared
+BEFORE_S = (7.0, 12.0)  # how long ago that is which is compared
 WITHIN_S = 10.0
 
 Turns = list[tuple[float, float]]  # when, and to or by how much
@@ -54,25 +58,42 @@ def features(power: NDArray[np.float32], at_s: Floats) -> Floats:
     """Return what is heard in the windows that end at these times."""
     levels_db = 10 * np.log10(power)
     restless = np.abs(np.diff(levels_db, axis=0, prepend=levels_db[:1]))
+    frames = round(WINDOW_S / HOP_S)
+    taper = np.hanning(frames)[:, np.newaxis]
+    rates_hz = np.fft.rfftfreq(frames, HOP_S)
+    ranges = [
+        (rates_hz >= low) & (rates_hz < high)
+        for low, high in itertools.pairwise(RATES_HZ)
+    ]
     rows = []
     for end in np.round(at_s / HOP_S).astype(int):
-        window = slice(end - round(WINDOW_S / HOP_S), end)
+        window = slice(end - frames, end)
         spread = np.quantile(levels_db[window], QUANTILES, axis=0)
-        rows.append(np.concatenate((*spread, restless[window].mean(axis=0))))
+        swings = levels_db[window] - levels_db[window].mean(axis=0)
+        moves = np.abs(np.fft.rfft(swings * taper, axis=0))
+        moved = [np.log(moves[inside].mean(axis=0) + 1e-3) for inside in ranges]
+        rows.append(np.concatenate((*spread, restless[window].mean(axis=0), *moved)))
     return np.array(rows)
 
 
 def fitted(taught: Heard, asked: Heard) -> dict[str, Floats]:
     """Return each layer's level as read in one mix by who was taught another."""
     middle, spread = taught.features.mean(axis=0), taught.features.std(axis=0) + 0.1
-    rows = (taught.features - middle) / spread
-    others = (asked.features - middle) / spread
-    read = {}
-    for layer, levels in taught.levels.items():
-        gram = rows.T @ rows + PENALTY * np.eye(rows.shape[1])
-        weights = np.linalg.solve(gram, rows.T @ (levels - levels.mean()))
-        read[layer] = levels.mean() + others @ weights
-    return read
+    known = (taught.features - middle) / spread
+    kernel = _alike(known, known) + PENALTY * np.eye(len(known))
+    to_asked = _alike((asked.features - middle) / spread, known)
+    return {
+        layer: levels.mean()
+        + to_asked @ np.linalg.solve(kernel, levels - levels.mean())
+        for layer, levels in taught.levels.items()
+    }
+
+
+def _alike(one: Floats, other: Floats) -> Floats:
+    """Return how alike each row of one is to each of the other, 0…1."""
+    squares = np.sum(one**2, axis=1)[:, np.newaxis] + np.sum(other**2, axis=1)
+    apart = (squares - 2 * one @ other.T) / one.shape[1]
+    return np.asarray(np.exp(-CLOSENESS * apart))
 
 
 def partial_rank(levels: Mapping[str, Floats], layer: str, read: Floats) -> float:
@@ -97,12 +118,15 @@ def noticed(mix: Heard, layer: str, read: Floats) -> tuple[int, int]:
     change -= (so_far[ends - late] - so_far[ends - early]) / (early - late)
     at_s = mix.at_s[ends - 1]
     right = asked = 0
-    for step_s, by in mix.changes.get(layer, ()):
+    steps = mix.changes[layer]
+    for step_s, by in steps:
         if not at_s[0] <= step_s <= at_s[-1] - WITHIN_S:
             continue
+        if sum(-BEFORE_S[1] <= one - step_s <= WITHIN_S for one, _ in steps) > 1:
+            continue  # which of them would be noticed?
         after = (at_s >= step_s) & (at_s <= step_s + WITHIN_S)
         passed = change[after][np.abs(change[after]) >= STEP / 2]
         begun = abs(change[after][0]) >= STEP / 2
-        right += bool(len(passed)) and passed[0] * by > 0 and not begun
+        right += int(len(passed) and passed[0] * by > 0 and not begun)
         asked += 1
     return right, asked

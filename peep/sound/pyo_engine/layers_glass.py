@@ -66,7 +66,7 @@ def shards(layer: Layer) -> pyo.PyoObject:
         pitches=(0.998, 1.002),
         level=layer.control((0.11, 0.13, 0.15, 0.155, 0.15)),
     )
-    draught = layer.keep(pyo.Biquad(air(layer), freq=1400, q=0.5, type=2, mul=0.006))
+    draught = layer.keep(pyo.Biquad(air(layer), freq=1400, q=0.5, type=2, mul=0.0095))
     return mixed(layer, [apart(layer, [low, high]), draught], lowest_hz=250)
 
 

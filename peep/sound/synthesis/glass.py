@@ -9,8 +9,8 @@ weak whole harmonics (the finger sticks and slips once a period), a breath of fr
 and the beating of a pair a hertz apart. *Plucked string*: harmonics of 1/n, those weak
 that have a node where it is plucked (a fifth of its length), the nth dying n times as
 fast, a little sharp from stiffness. *Muted string*: a hand upon it; it thuds. *Bottle*:
-breath across a neck: noise at first, then a tone that noise makes rough. *Chimes*: a
-handful of shards that clatter. Nothing begins within less than 3 ms.
+breath across a neck: noise at first, then a tone that noise makes rough. *Strum*: a
+nail drawn over a row of strings. Nothing begins within less than 3 ms.
 """
 
 import math
@@ -75,14 +75,17 @@ MUTED = {
     "sinks": Param(1.0, 0.5, 1.0),  # the last, times the note: a string that slackens
 }
 BOTTLE = {"note": note(10), "second": _THEN, "gap_s": Param(0.22, 0.1, 0.35)}
-CHIMES = {"note": note(20), "shards": Param(22.0, 4.0, 24.0)}
+STRUM = {
+    "note": note(6),
+    "strings": Param(7.0, 3.0, 9.0),
+    "ring_s": Param(0.1, 0.05, 0.3),
+    "gap_s": Param(0.045, 0.02, 0.06),
+}
 
 _BAR = ((1.0, 1.0, 1.0), (3.0, 0.07, 0.2), (4.0, 0.32, 0.4), (9.2, 0.08, 0.12))
 _GOBLET = ((1.0, 1.0, 1.0), (2.32, 0.45, 0.5), (4.25, 0.25, 0.28), (6.63, 0.1, 0.14))
 _SOFT_HZ = 3800.0
 _DECAYS = 9.0  # e to the -9 is -78 dB: nothing is cut that could be heard
-_SHARDS = (1.0, 1.2, 1.6)  # times the lowest, in turn
-_CLATTER_S = 0.42  # no shard touches later
 
 
 def glass_bar(rng: np.random.Generator, params: Mapping[str, float]) -> Floats:
@@ -246,17 +249,26 @@ def muted(rng: np.random.Generator, params: Mapping[str, float]) -> Floats:
     return outdoors(together(parts), -14.0)
 
 
-def chimes(rng: np.random.Generator, params: Mapping[str, float]) -> Floats:
-    """Let a handful of shards clatter."""
-    given = filled(params, CHIMES)
-    shards = round(given["shards"])
-    # Each pitch in its turn, in any order: so all clatters are equally bright.
-    ratios = rng.permutation(np.resize(_SHARDS, shards))
-    onsets_s = np.sort(rng.uniform(0.0, _CLATTER_S, shards))
+def strum(rng: np.random.Generator, params: Mapping[str, float]) -> Floats:
+    """Brush over a few strings, upwards, and let go."""
+    given = filled(params, STRUM)
     parts = []
-    for onset_s, ratio in zip(onsets_s, ratios, strict=True):
-        shard = _struck(
-            rng, hz(given["note"] * ratio), rng.uniform(0.02, 0.035), _GOBLET
-        )
-        parts.append((float(onset_s), rng.uniform(0.65, 1.0) * shard))
-    return outdoors(together(parts), -12.0)
+    onset_s = 0.0
+    at_hz = hz(given["note"])
+    strings = round(given["strings"])
+    for number in range(strings):
+        # A nail that leaves each string sooner than the last.
+        level = (1.0 - 0.45 * number / strings) * rng.uniform(0.85, 1.1)
+        parts.append((onset_s, level * _string(rng, at_hz, given["ring_s"])))
+        onset_s += given["gap_s"] * rng.uniform(0.85, 1.15)
+        at_hz = _above_hz(at_hz)
+    return outdoors(together(parts), -13.0)
+
+
+def _above_hz(pitch_hz: float) -> float:
+    """Return the next higher tone of the chord."""
+    return next(
+        drawn_hz(pitch_hz * step)
+        for step in (1.12, 1.2, 1.33)
+        if drawn_hz(pitch_hz * step) > 1.01 * pitch_hz
+    )
