@@ -167,7 +167,7 @@ class Pull:
         self._start_s = clock.now()
         self._least_s: float | None = None  # behind the clock, in the window before
         self._now_least_s = math.inf
-        self._window_ends = _WINDOW_FRAMES
+        self._window_ends = 2 * _WINDOW_FRAMES
 
     def blocks(self) -> Generator[bytes, int, None]:
         """Return the generator miniaudio wants, already begun."""
@@ -206,7 +206,12 @@ class Pull:
             wanted = yield now.tobytes()
 
     def _notice_gap(self) -> None:
-        """Count an underrun: the card has come to be behind, and has not caught up."""
+        """Count an underrun: the card has come to be behind, and has not caught up.
+
+        In its first second a card fills its reserve, and then waits: that is none.
+        """
+        if self.frames < _WINDOW_FRAMES:
+            return
         lag_s = self._clock.now() - self._start_s - self.frames / SAMPLE_RATE_HZ
         self._now_least_s = min(self._now_least_s, lag_s)
         if self.frames < self._window_ends:
