@@ -22,7 +22,8 @@ def wind(layer: Layer) -> pyo.PyoObject:
     power = layer.keep(pyo.Pow(passing, 1.4))
     centre_hz = layer.keep(pyo.Sig(passing, mul=680.0, add=220.0))
     body = layer.keep(pyo.Biquad(noise, freq=centre_hz, q=1.1, type=2, mul=power))
-    depth = layer.keep(pyo.Sig(passing, mul=0.22))
+    # Far off it blows evenly: what does not gust tells the value.
+    depth = layer.control((0.035, 0.065, 0.1, 0.14, 0.185))
     deep = layer.keep(pyo.Biquad(noise, freq=240, q=0.6, type=0, mul=depth))
     rush = layer.keep(pyo.Pow(passing, 2.6, mul=0.2))
     high = layer.keep(pyo.Biquad(noise, freq=2300, q=0.5, type=2, mul=rush))

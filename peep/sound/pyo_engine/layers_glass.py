@@ -17,8 +17,8 @@ from peep.sound.synthesis.tuned import hz
 # Notes of each register, and how loud it is bowed at the five values.
 _REGISTERS: tuple[tuple[tuple[int, ...], Curve], ...] = (
     ((4, 5, 6), (0.5, 0.5, 0.46, 0.4, 0.34)),
-    ((8, 9, 10, 12), (0.05, 0.13, 0.24, 0.33, 0.4)),
-    ((16, 18, 24), (0.0, 0.01, 0.04, 0.08, 0.13)),
+    ((8, 9, 10, 12), (0.03, 0.13, 0.25, 0.35, 0.4)),
+    ((16, 18, 24), (0.0, 0.012, 0.045, 0.09, 0.15)),
 )
 _ASTRAY = 0.003  # of the pitch: 5 cents
 _BOTTLES = (8, 10, 12, 16, 20)
@@ -45,7 +45,7 @@ def harmonica(layer: Layer) -> pyo.PyoObject:
                 )
             )
             parts.append(layer.keep(pyo.Osc(rim, freq=strays, mul=smooth)))
-    rubbing = layer.control((0.004, 0.006, 0.009, 0.014, 0.02))
+    rubbing = layer.control((0.006, 0.014, 0.027, 0.046, 0.075))
     skin = layer.keep(pyo.Biquad(air(layer), freq=1800, q=0.7, type=2, mul=rubbing))
     return mixed(layer, [*parts, skin], lowest_hz=150)
 
@@ -66,7 +66,8 @@ def shards(layer: Layer) -> pyo.PyoObject:
         pitches=(0.998, 1.002),
         level=layer.control((0.11, 0.13, 0.15, 0.155, 0.15)),
     )
-    draught = layer.keep(pyo.Biquad(air(layer), freq=1400, q=0.5, type=2, mul=0.0095))
+    blowing = layer.control((0.0095, 0.011, 0.0155, 0.025, 0.04))
+    draught = layer.keep(pyo.Biquad(air(layer), freq=1400, q=0.5, type=2, mul=blowing))
     return mixed(layer, [apart(layer, [low, high]), draught], lowest_hz=250)
 
 

@@ -63,7 +63,7 @@ def frogs(layer: Layer) -> pyo.PyoObject:
         croaks = grains.croaks(layer.rng, 4, {"pitch_hz": pitch_hz})
         pace = layer.control(_times((0.5, 0.62, 0.85, 1.15, 1.6), haste))
         bouts = layer.keep(
-            pyo.Randi(min=0.5, max=1.4, freq=0.13 + 0.04 * number, mul=pace)
+            pyo.Randi(min=0.75, max=1.25, freq=0.13 + 0.04 * number, mul=pace)
         )
         parts.append(
             calling(
@@ -75,17 +75,19 @@ def frogs(layer: Layer) -> pyo.PyoObject:
                 level=layer.control(nearness),
             )
         )
-    # The far bank falls silent and swells again.
-    many = layer.control((2.5, 5.0, 9.5, 18.0, 32.0))
-    chorus = layer.keep(pyo.Randi(min=0.5, max=1.4, freq=0.16, mul=many))
+    # The far bank falls quieter and swells again; not too far: the value must be heard.
+    many = layer.control((3.0, 7.0, 14.0, 27.0, 48.0))
+    chorus = layer.keep(pyo.Randi(min=0.75, max=1.2, freq=0.3, mul=many))
     far = scattered(
         layer,
         grains.croaks(layer.rng, 40, {}),
         density=chorus,
         pitches=(0.94, 1.06),
-        level=layer.control((0.1, 0.12, 0.145, 0.17, 0.19)),
+        level=layer.control((0.1, 0.12, 0.14, 0.155, 0.165)),
     )
-    night = layer.keep(pyo.Biquad(air(layer), freq=900, q=0.5, type=2, mul=0.006))
+    # Those still farther are a murmur, by which the value is told between two croaks.
+    murmur = layer.control((0.004, 0.007, 0.012, 0.02, 0.032))
+    night = layer.keep(pyo.Biquad(air(layer), freq=900, q=0.5, type=2, mul=murmur))
     return mixed(layer, [apart(layer, [*parts, far]), night], lowest_hz=200)
 
 

@@ -29,7 +29,7 @@ def stream(layer: Layer) -> pyo.PyoObject:
         grains.bubbles(layer.rng),
         density=layer.control((45.0, 80.0, 150.0, 320.0, 700.0)),
         pitches=(0.8, 1.2),
-        level=0.108,
+        level=0.09,
     )
     return mixed(layer, [low, middle, top, apart(layer, [bubbling])], lowest_hz=250)
 

@@ -212,7 +212,7 @@ def _rubbed(rng: np.random.Generator, pitch_hz: float, breath_s: float) -> Float
     # The glass takes a moment to find its pitch, from 12 cents below.
     pitch = pitch_hz * glide(duration_s, ((0.0, 0.993), (0.35, 1.0), (1.0, 0.999)))
     pitch *= 1.0 + 0.0012 * drift(rng, length, 9.0)
-    pressed = swell(length, 0.42 * duration_s, 0.5 * duration_s)
+    pressed = swell(length, 0.3 * duration_s, 0.5 * duration_s)
     pressed *= 1.0 + 0.08 * drift(rng, length, 11.0)
     sung = np.zeros(length)
     for number, level in enumerate((1.0, 0.3, 0.18, 0.09, 0.04), start=1):
