@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from listening.rendering import Made
     from numpy.typing import NDArray
 
-STRANGER_SEEDS = 7  # times three or four variants: one of twenty is 5 %
+STRANGER_SEEDS = 21  # times three or four variants: one is a hundredth or two
 CONDITIONS: Mapping[str, Hearing] = {
     "clean": Hearing(),
     "below 4 kHz": Hearing(high_hz=4000.0),

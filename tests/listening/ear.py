@@ -54,7 +54,7 @@ class Lengths(NamedTuple):
     removed: float
 
 
-LENGTHS = Lengths(80.0, 30.0, 240.0, 150.0, 40.0)
+LENGTHS = Lengths(200.0, 30.0, 400.0, 150.0, 40.0)
 QUICK = Lengths(60.0, 20.0, 60.0, 40.0, 30.0)
 LONG = Lengths(80.0, 30.0, 1200.0, 900.0, 300.0)
 

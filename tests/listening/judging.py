@@ -38,7 +38,7 @@ class Care(NamedTuple):
 
 
 CHIRPS = Care(1.0, 0.5)
-ALERTS = Care(100.0, 0.75)  # one false alert a day is too many already
+ALERTS = Care(100.0, 0.85)  # one false alert a day is too many already
 
 
 class Ear(NamedTuple):

@@ -38,8 +38,8 @@ QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # low ones above all: events pass over th
 RATES_HZ = (0.4, 1.5, 4.0, 9.0, 25.0)  # edges of the ranges in which levels move
 PENALTY = 0.1  # of the ridge
 CLOSENESS = 0.05  # of the kernel: features that lie far apart have something in common
-RECENT_S = 2.0
-BEFORE_S = (7.0, 12.0)  # how long ago that is which is compared
+RECENT_S = 3.0
+BEFORE_S = (7.0, 16.0)  # how long ago that is which is compared
 WITHIN_S = 10.0
 
 Turns = list[tuple[float, float]]  # when, and to or by how much
