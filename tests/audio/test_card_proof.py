@@ -113,7 +113,7 @@ def test_a_card_is_given_what_is_rendered_sample_for_sample(pulse, live, tmp_pat
 def test_cues_are_where_they_were_asked_for_in_their_order(pulse, live, arrays):
     pulse.start()
     engine = live()  # one, for its reserve grows where the machine is hogged
-    for _ in range(2 * TRIES):
+    for _ in range(TRIES):
         recorder = pulse.record()
         played(engine, NOTICED_S)
         before_all = engine.meters().underruns

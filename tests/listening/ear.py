@@ -56,7 +56,7 @@ class Lengths(NamedTuple):
 
 LENGTHS = Lengths(200.0, 30.0, 400.0, 150.0, 40.0)
 QUICK = Lengths(60.0, 20.0, 60.0, 40.0, 30.0)
-LONG = Lengths(80.0, 30.0, 1200.0, 900.0, 300.0)
+LONG = LENGTHS._replace(calm=1200.0, storm=900.0, removed=300.0)
 
 
 def calm(it: Made, seconds: float, seed: int) -> Script:

@@ -230,6 +230,16 @@ def test_a_card_that_took_too_little_for_the_time_counts_as_an_underrun():
     assert feed.underruns == pull.gaps == 2
 
 
+def test_a_card_that_fills_its_reserve_and_then_waits_has_no_underrun():
+    clock, feed = ManualClock(), Noise(100_000)
+    pull = Pull(feed, clock)
+    generator = pull.blocks()
+    pulled(generator, [480] * 4)
+    clock.advance(0.07)
+    played(clock, generator, 3.0)
+    assert feed.underruns == pull.gaps == 0
+
+
 def test_a_card_that_was_late_and_caught_up_has_no_underrun():
     clock, feed = ManualClock(), Noise(100_000)
     generator = Pull(feed, clock).blocks()
